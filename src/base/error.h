@@ -1,0 +1,38 @@
+// Errors of the user or the world, and checks of our own invariants.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <source_location>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace sambay {
+
+// A mistake of the user or the world: a file, a field, a value, and what was expected.
+// The program prints what() on one line and exits with 1.
+class Error : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Throws Error with "[tag] message": tag is an op, a file, or "file: field".
+template <class... Args>
+[[noreturn]] void fail(std::string_view tag, fmt::format_string<Args...> format, Args&&... args) {
+  throw Error(fmt::format("[{}] {}", tag, fmt::format(format, std::forward<Args>(args)...)));
+}
+
+// Stops the process: a broken invariant is a bug of ours, and going on would hide it.
+[[noreturn]] void invariant_broken(std::string_view invariant,
+                                   std::source_location where = std::source_location::current());
+
+// The invariant is a sentence: check(rows == h.dim(0), "the segments cover every row").
+inline void check(bool holds, std::string_view invariant,
+                  std::source_location where = std::source_location::current()) {
+  if (!holds) [[unlikely]] {
+    invariant_broken(invariant, where);
+  }
+}
+
+}  // namespace sambay

@@ -1,0 +1,22 @@
+// Writing fresh keys and values to where a sequence keeps them.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "tensor/tensor.h"
+
+namespace sambay::ops {
+
+// rows [row_begin, row_begin + count) of k and v (T, K, d) go to the memory of `to`, which starts
+// at the position of the first of them; layout as KvSpan has it (ops/attention.h).
+struct KvTarget {
+  int64_t row_begin = 0;
+  int64_t count = 0;
+  void* k = nullptr;
+  void* v = nullptr;
+  int64_t k_token_stride = 0, k_head_stride = 0, v_token_stride = 0, v_head_stride = 0;
+};
+void kv_store(const Tensor& k, const Tensor& v, std::span<const KvTarget> targets);
+
+}  // namespace sambay::ops
