@@ -42,6 +42,8 @@ function(sambay_isa_sources name dir)
     target_include_directories(sambay_${name}_${level} PRIVATE ${PROJECT_SOURCE_DIR}/src)
     target_compile_definitions(sambay_${name}_${level} PRIVATE SAMBAY_ISA_NAMESPACE=${level})
     target_compile_options(sambay_${name}_${level} PRIVATE ${flags_${level}})
+    # GCC 12's own AVX-512 headers start from undefined vectors on purpose, and it warns of them.
+    target_compile_options(sambay_${name}_${level} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     target_sources(sambay_${name} PRIVATE $<TARGET_OBJECTS:sambay_${name}_${level}>)
   endforeach()
   target_compile_definitions(sambay_${name} PRIVATE SAMBAY_X86=$<STREQUAL:${levels},portable$<SEMICOLON>avx2$<SEMICOLON>avx512$<SEMICOLON>avx512bf16>)
