@@ -1,6 +1,7 @@
 // Tokens of several sequences laid end to end: the one form of every batch.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
