@@ -148,7 +148,9 @@ std::unique_ptr<Pool>& pool() {
 
 }  // namespace
 
-int num_threads() { return pool()->threads(); }
+int num_threads() {
+  return pool()->threads();
+}
 
 void set_num_threads(int count) {
   if (count < 1) {

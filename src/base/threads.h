@@ -21,7 +21,9 @@ void run_parallel(int64_t tasks, void (*call)(void*, int64_t), void* context);
 // a task. Nested calls run serially. What the first failing body throws is thrown again here.
 template <class Body>
 void parallel_for(int64_t tasks, Body&& body) {
-  auto call = [](void* context, int64_t i) { (*static_cast<std::remove_reference_t<Body>*>(context))(i); };
+  auto call = [](void* context, int64_t i) {
+    (*static_cast<std::remove_reference_t<Body>*>(context))(i);
+  };
   detail::run_parallel(tasks, call, const_cast<void*>(static_cast<const void*>(&body)));
 }
 

@@ -7,8 +7,8 @@
 
 namespace sambay {
 
-// Multiplications and additions counted one each; bytes as if every operand were read once and every
-// result written once. On Device::meta nothing else happens: a dry run is a price list.
+// Multiplications and additions counted one each; bytes as if every operand were read once and
+// every result written once. On Device::meta nothing else happens: a dry run is a price list.
 struct Cost {
   double matrix_flops = 0;  // matmul and attention products: what the matrix peak bounds
   double other_flops = 0;   // scans, norms, activations; an exponential counts as one
