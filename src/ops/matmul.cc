@@ -2,47 +2,16 @@
 
 #include <string_view>
 
-#include "base/cpu.h"
 #include "ops/cost.h"
 #include "ops/cpu/product.h"
+#include "ops/cpu/select.h"
 #include "ops/ref/matmul.h"
 
 namespace sambay::ops {
 
-#if SAMBAY_X86
-namespace avx2 {
-extern const MatmulKernels matmul_kernels;
-}
-namespace avx512 {
-extern const MatmulKernels matmul_kernels;
-}
-namespace avx512bf16 {
-extern const MatmulKernels matmul_kernels;
-}
-#endif
-namespace portable {
-extern const MatmulKernels matmul_kernels;
-}
+SAMBAY_KERNELS(MatmulKernels, matmul_kernels);
 
 namespace {
-
-const MatmulKernels& kernels() {
-#if SAMBAY_X86
-  switch (isa()) {
-    case Isa::reference:
-    case Isa::portable:
-      break;
-    case Isa::avx2:
-      return avx2::matmul_kernels;
-    case Isa::avx512:
-      return avx512::matmul_kernels;
-    case Isa::avx512bf16:
-    case Isa::amx:
-      return avx512bf16::matmul_kernels;
-  }
-#endif
-  return portable::matmul_kernels;
-}
 
 void expect_shape(std::string_view op, std::string_view field, const Tensor& t, Shape shape) {
   if (t.shape() != shape) {
@@ -176,7 +145,7 @@ void run(const TensorProduct& p) {
                            .bias = p.bias.defined() ? p.bias.data<float>() : nullptr,
                            .alpha = p.options.alpha,
                            .accumulate = p.options.accumulate};
-  multiply(product, kernels(), meta ? default_arena(Device::meta) : arena);
+  multiply(product, matmul_kernels(), meta ? default_arena(Device::meta) : arena);
 }
 
 double bytes_of(const Tensor& t) {
@@ -243,7 +212,7 @@ void add_bias_gradient(const Tensor& d_out, const Tensor& d_bias) {
     ref::column_sums<float>({floats.data<float>(), floats.stride(0), 1}, d_out.dim(0), d_out.dim(1),
                             d_bias.data<float>());
   } else {
-    add_column_sums(d_out, d_bias.data<float>(), kernels());
+    add_column_sums(d_out, d_bias.data<float>(), matmul_kernels());
   }
 }
 

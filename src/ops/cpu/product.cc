@@ -50,7 +50,9 @@ const void* at(const void* base, int64_t elements, DType dtype) {
 class BlockedProduct {
  public:
   BlockedProduct(const Product& p, const GemmKernel& kernel)
-      : p_(p), kernel_(kernel), parallel_(p.m * p.n * p.k > serial_multiply_adds),
+      : p_(p),
+        kernel_(kernel),
+        parallel_(p.m * p.n * p.k > serial_multiply_adds),
         task_rows_(task_rows_limit / kernel.mr * kernel.mr),
         task_columns_(task_columns_limit / kernel.nr * kernel.nr) {
     // A bf16 result is rounded once, so its sum is not cut.
