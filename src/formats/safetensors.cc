@@ -22,8 +22,9 @@ struct DTypeName {
   const char* text;
   DType dtype;
 };
-constexpr DTypeName dtype_names[] = {{"F64", DType::f64}, {"F32", DType::f32}, {"BF16", DType::bf16},
-                                     {"I64", DType::i64}, {"I32", DType::i32}, {"U8", DType::u8}};
+constexpr DTypeName dtype_names[] = {{"F64", DType::f64},   {"F32", DType::f32},
+                                     {"BF16", DType::bf16}, {"I64", DType::i64},
+                                     {"I32", DType::i32},   {"U8", DType::u8}};
 
 const char* file_name(DType dtype) {
   return std::ranges::find(dtype_names, dtype, &DTypeName::dtype)->text;

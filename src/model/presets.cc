@@ -9,7 +9,7 @@ namespace {
 
 // A layer kind of spec section 3.
 enum class Kind : uint8_t { recurrent, window, full, cross, gmu };
-// What the gated memory units read, and so which layer writes it.
+// What the gated memory units read: the port that writes it, and so which layer.
 enum class GmuMemory : uint8_t { none, scan, heads, up };
 
 // A row of the table of spec section 3.
@@ -41,6 +41,14 @@ constexpr Preset presets[] = {
     {"phi4miniflash", true, 80, 2, 0, 512, GmuMemory::scan, 2, false, true},
 };
 constexpr const char* phi4 = "phi4miniflash";
+
+const char* port(GmuMemory memory) {
+  return memory == GmuMemory::scan ? "scan" : memory == GmuMemory::heads ? "heads" : "up";
+}
+
+const char* memory_name(GmuMemory memory) {
+  return memory == GmuMemory::scan ? "ssm" : port(memory);
+}
 
 // The layout rule of spec section 3.
 Kind layer_kind(const Preset& preset, int64_t i, int64_t depth) {
@@ -162,7 +170,7 @@ struct LayerMaker {
         break;
       case Kind::gmu:
         out.mixer = {{"kind", "gmu"}, {"memory", memory_width()}};
-        out.reads = {{"memory", "memory"}};
+        out.reads = {{"memory", memory_name(preset.memory)}};
         break;
     }
     return out;
@@ -181,10 +189,9 @@ void wire(const Preset& preset, std::vector<LayerSpec>& layers) {
   if (is_read("kv")) {
     layers[half + 1].writes["kv"] = "kv";
   }
-  if (is_read("memory")) {
-    const bool scan = preset.memory == GmuMemory::scan;
-    const char* port = scan ? "scan" : preset.memory == GmuMemory::heads ? "heads" : "up";
-    layers[scan ? half : half + 1].writes[port] = "memory";
+  const char* memory = memory_name(preset.memory);
+  if (is_read(memory)) {
+    layers[preset.memory == GmuMemory::scan ? half : half + 1].writes[port(preset.memory)] = memory;
   }
 }
 
@@ -212,8 +219,8 @@ ModelConfig make_preset(const PresetOptions& options) {
   // Spec section 11.
   double score_scale = 1.0 / std::sqrt(static_cast<double>(sizes.head_dim));
   if (c.parametrization != Parametrization::sp) {
-    score_scale = std::sqrt(static_cast<double>(options.base_head_dim)) /
-                  static_cast<double>(sizes.head_dim);
+    score_scale =
+        std::sqrt(static_cast<double>(options.base_head_dim)) / static_cast<double>(sizes.head_dim);
     c.logit_multiplier = static_cast<float>(static_cast<double>(options.base_depth) / depth);
   }
   if (c.parametrization == Parametrization::mup_pp) {
