@@ -98,7 +98,7 @@ def gated_deltanet(h, m):
 
 
 def queries_keys_values(h, m):
-    """q (T, H, d), k, v (T, K, d), rotated where there is RoPE; a kv memory that is read is so already."""
+    """q (T, H, d), k, v (T, K, d), q and k rotated where there is RoPE; a kv memory holds k rotated."""
     o = m.options
 
     def heads(name, count):

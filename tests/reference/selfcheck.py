@@ -80,7 +80,7 @@ def float32_agrees_with_float64(config, params, batch):
     rows = ops.Rows(batch["segment_begin"])
     exact = model.forward(config, params, batch["ids"], rows)
     single = {name: value.to(torch.float32) for name, value in params.items()}
-    assert relative(model.forward(config, single, batch["ids"], rows).to(torch.float64), exact) < 1e-4
+    assert relative(model.forward(config, single, batch["ids"], rows).to(torch.float64), exact) < 1e-5
 
 
 def a_window_counts_the_query():
