@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/threads.h"
+#include "ops/cpu/onednn/product_onednn.h"
 
 namespace sambay::ops {
 namespace {
@@ -192,7 +193,7 @@ void multiply_few_rows(const Product& p, void (*kernel)(const FewRows&)) {
 
 }  // namespace
 
-void multiply(const Product& p, const MatmulKernels& kernels, Arena& arena) {
+void multiply(const Product& p, const MatmulKernels& kernels, Arena& arena, TileUnit tiles) {
   if (p.m == 0 || p.n == 0) {
     return;
   }
@@ -202,6 +203,10 @@ void multiply(const Product& p, const MatmulKernels& kernels, Arena& arena) {
     if (!meta) {
       multiply_few_rows(p, f32 ? kernels.few_rows_f32 : kernels.few_rows_bf16);
     }
+    return;
+  }
+  if (tiles == TileUnit::onednn && !f32 && p.k > 0 && (p.bias == nullptr || p.alpha == 1.0F)) {
+    multiply_by_onednn(p, arena);
     return;
   }
   BlockedProduct blocked(p, f32 ? kernels.gemm_f32 : kernels.gemm_bf16);
