@@ -58,7 +58,7 @@ def write_case(name, folder):
 
 
 def check_same(written, committed):
-    """Equal but for the last bits, which depend on the CPU; one of them may turn a bf16 rounding."""
+    """Equal but for last bits, which depend on the CPU and may turn a rounding to bf16."""
     written, committed = safetensors_io.read(written), safetensors_io.read(committed)
     assert list(written) == list(committed)
     for name, tensor in written.items():
