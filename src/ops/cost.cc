@@ -1,0 +1,56 @@
+#include "ops/cost.h"
+
+namespace sambay {
+namespace {
+
+<<<<<<< HEAD
+thread_local Cost* meter = nullptr;
+=======
+thread_local ScopedCostMeter* meter = nullptr;
+>>>>>>> main
+
+}  // namespace
+
+Cost& Cost::operator+=(const Cost& other) {
+  matrix_flops += other.matrix_flops;
+  other_flops += other.other_flops;
+  weight_bytes += other.weight_bytes;
+  state_bytes += other.state_bytes;
+  activation_bytes += other.activation_bytes;
+  return *this;
+}
+
+<<<<<<< HEAD
+// The meter in force writes to its own total; an outer one receives the sum when the inner one
+// ends.
+ScopedCostMeter::ScopedCostMeter(Cost& total) : before_(meter) {
+  meter = &total;
+}
+
+ScopedCostMeter::~ScopedCostMeter() {
+  meter = before_;
+}
+
+void count_cost(const Cost& cost) {
+  if (meter != nullptr) {
+    *meter += cost;
+=======
+ScopedCostMeter::ScopedCostMeter(Cost& total) : total_(total), before_(meter) {
+  meter = this;
+}
+ScopedCostMeter::~ScopedCostMeter() {
+  meter = before_;
+}
+
+void count_cost(const Cost& cost) {
+  for (ScopedCostMeter* m = meter; m != nullptr; m = m->before_) {
+    m->total_ += cost;
+>>>>>>> main
+  }
+}
+
+bool cost_is_metered() {
+  return meter != nullptr;
+}
+
+}  // namespace sambay
