@@ -1,5 +1,8 @@
 #include "model/decoder.h"
 
+#include <optional>
+
+#include "autograd/recording.h"
 #include "model/layer.h"
 #include "model/plan.h"
 #include "model/wiring.h"
@@ -21,13 +24,10 @@ Var scaled(Exec& exec, const Var& x, float s) {
   }
   Tape& tape = *exec.tape;
   const Var out = tape.track(value);
-  const Var to{{}, x.slot};
-  const Var from{{}, out.slot};
-  tape.record({out}, [&tape, to, from, s] {
-    const Tensor gradient = tape.gradient(from);
-    const Tensor d_x = Tensor::empty(gradient.shape(), gradient.dtype(), tape.arena());
-    ops::scale_cast(gradient, s, d_x);
-    tape.accumulate(to, d_x);
+  tape.record({out}, [&tape, x = handle(x), out = handle(out), s] {
+    InputGradient d_x(tape, x);
+    ops::scale_cast(tape.gradient(out), s, d_x.tensor());
+    d_x.finish();
   });
   return out;
 }
@@ -63,7 +63,7 @@ struct Decoder::Impl {
   Param* head = nullptr;
   std::vector<Layer> layers;
   std::vector<LayerNeeds> needs;
-  std::unique_ptr<Norm> final_norm;
+  std::optional<Norm> final_norm;
 
   void check_input(const Exec& exec, const ForwardInput& input) const;
   Var run_layers(Exec& exec, Var x, const ForwardInput& input, const RowPlan& plan) const;
@@ -83,7 +83,7 @@ Decoder::Impl::Impl(ModelConfig model) : config(std::move(model)) {
                                              root.child(fmt::format("h.{}", i)), where);
     needs.push_back(wiring.add(spec, layer.mixer(), layer.writes(), where));
   }
-  final_norm = std::make_unique<Norm>(config, root.child("ln_f"));
+  final_norm.emplace(make_norm(config, root.child("ln_f")));
   head = config.tied_embeddings
              ? embedding
              : &params.add("lm_head.weight", table, Role::readout, Init::readout);
@@ -142,9 +142,6 @@ Var Decoder::Impl::run_layers(Exec& exec, Var x, const ForwardInput& input,
   std::vector<LayerState*> states(input.states.size());
   for (size_t i = 0; i < layers.size(); ++i) {
     const LayerSpec& spec = config.layers[i];
-    if (plan.layers[i].input.rows() == 0) {
-      break;  // nothing from here on is wanted, and nothing keeps state
-    }
     for (size_t s = 0; s < states.size(); ++s) {
       states[s] = &input.states[s]->layer(i);
     }
@@ -161,6 +158,9 @@ Var Decoder::Impl::run_layers(Exec& exec, Var x, const ForwardInput& input,
       call.write.push_back(port);
     }
     x = run_layer(exec, i, x, call);
+    if (call.output.rows() == 0) {
+      break;  // no later layer is asked for anything
+    }
     for (const auto& [port, name] : spec.writes) {
       Memory& memory = memories[name] = std::move(call.writes.at(port));
       // Only what some reader reads is kept.

@@ -8,21 +8,13 @@
 
 #include "model/config.h"
 #include "nn/mixer.h"
+#include "nn/mlp.h"
+#include "nn/norm.h"
 
 namespace sambay {
 
-// The model's norm: RMS, or layer norm with a bias.
-class Norm {
- public:
-  Norm(const ModelConfig& config, const ParamScope& scope);
-  // x (T, D) in accum -> (T, D) in compute.
-  Var forward(Exec& exec, const Var& x) const;
-
- private:
-  float eps_;
-  const Param* weight_;
-  const Param* bias_ = nullptr;
-};
+// The config's norm under `scope`.
+Norm make_norm(const ModelConfig& config, const ParamScope& scope);
 
 // One forward of one layer. Memories go by port.
 struct LayerCall {
@@ -46,15 +38,11 @@ class Layer {
   Var forward(Exec& exec, const Var& x, LayerCall& call) const;
 
  private:
-  Var mlp(Exec& exec, const Var& h, LayerCall& call) const;
-
   float residual_multiplier_;
-  int64_t mlp_width_;
   Norm norm_1_;
   std::unique_ptr<Mixer> mixer_;
   Norm norm_2_;
-  const Param* w1_;
-  const Param* w3_;
+  Mlp mlp_;
 };
 
 }  // namespace sambay

@@ -31,11 +31,11 @@ Tensor converted(const Tensor& from, DType dtype, Arena& arena) {
 class NewFolder {
  public:
   explicit NewFolder(const std::filesystem::path& target)
-      : target_(target),
-        made_(fmt::format("{}.partial-{}", target.string(), static_cast<int>(getpid()))) {
+      : target_(target.has_filename() ? target : target.parent_path()),  // "model/" is "model"
+        made_(fmt::format("{}.partial-{}", target_.string(), static_cast<int>(getpid()))) {
     std::error_code error;
-    if (std::filesystem::exists(target) && !std::filesystem::is_empty(target, error)) {
-      fail(target.string(), "exists already");
+    if (std::filesystem::exists(target_) && !std::filesystem::is_empty(target_, error)) {
+      fail(target_.string(), "exists already and is not empty");
     }
     std::filesystem::create_directories(made_, error);
     if (error) {

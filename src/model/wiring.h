@@ -17,13 +17,11 @@ class Wiring {
   // each of them.
   std::map<std::string, MemorySpec> reads(const LayerSpec& spec, const std::string& where) const;
 
-  // Enters a layer. Throws Error if the mixer lacks a port that the spec names or has one that it
-  // does not name, if a memory does not fit its port, or if its name has a writer already.
-  // `writes`: the ports of mixer and MLP.
+  // Enters a layer whose mixer was made with reads(). Throws Error if the mixer reads a port that
+  // the spec does not name, if the layer lacks one that the spec writes, or if a memory has a
+  // writer already. `writes`: the ports of mixer and MLP.
   LayerNeeds add(const LayerSpec& spec, const Mixer& mixer, const std::vector<Port>& writes,
                  const std::string& where);
-
-  const MemorySpec& memory(const std::string& name) const { return written_.at(name); }
 
  private:
   std::map<std::string, MemorySpec> written_;
