@@ -54,7 +54,9 @@ Isa detect() {
   return has_amx() ? Isa::amx : Isa::avx512bf16;
 }
 #else
-Isa detect() { return Isa::portable; }
+Isa detect() {
+  return Isa::portable;
+}
 #endif
 
 Isa best() {
@@ -75,8 +77,8 @@ Isa choose() {
       return level;
     }
   }
-  fail("SAMBAY_ISA",
-       "\"{}\": expected reference, portable, avx2, avx512, avx512bf16 or amx", wanted);
+  fail("SAMBAY_ISA", "\"{}\": expected reference, portable, avx2, avx512, avx512bf16 or amx",
+       wanted);
 }
 
 Isa& current() {
@@ -88,17 +90,25 @@ Isa& current() {
 
 std::string_view name(Isa isa) {
   switch (isa) {
-    case Isa::reference: return "reference";
-    case Isa::portable: return "portable";
-    case Isa::avx2: return "avx2";
-    case Isa::avx512: return "avx512";
-    case Isa::avx512bf16: return "avx512bf16";
-    case Isa::amx: return "amx";
+    case Isa::reference:
+      return "reference";
+    case Isa::portable:
+      return "portable";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx512:
+      return "avx512";
+    case Isa::avx512bf16:
+      return "avx512bf16";
+    case Isa::amx:
+      return "amx";
   }
   return "?";
 }
 
-Isa isa() { return current(); }
+Isa isa() {
+  return current();
+}
 
 std::vector<Isa> available_isas() {
   std::vector<Isa> levels;
@@ -115,6 +125,8 @@ ScopedIsa::ScopedIsa(Isa level) : before_(current()) {
   current() = level;
 }
 
-ScopedIsa::~ScopedIsa() { current() = before_; }
+ScopedIsa::~ScopedIsa() {
+  current() = before_;
+}
 
 }  // namespace sambay
