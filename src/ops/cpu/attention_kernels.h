@@ -63,4 +63,42 @@ constexpr int64_t attention_forward_scratch(int64_t head_dim, int64_t v_dim) {
   return attention_lanes * (3 * padded16(head_dim) + 2 * padded16(v_dim) + 2 * attention_keys + 4);
 }
 
+// What the backward knows of a block's queries besides q: (rows, heads, v_dim) operands with the strides
+// between queries and between the block's heads, in elements.
+struct BlockGradients {
+  const void* out = nullptr;
+  int64_t out_stride = 0, out_head_stride = 0;
+  const void* d_out = nullptr;
+  int64_t d_out_stride = 0, d_out_head_stride = 0;
+  const float* lse = nullptr;
+  int64_t lse_stride = 0, lse_head_stride = 0;
+  void* d_q = nullptr;
+  int64_t d_q_stride = 0, d_q_head_stride = 0;
+};
+
+// Gradients of a block of at most attention_keys keys, in the dtype of the block.
+struct KeyGradients {
+  void* d_k = nullptr;
+  int64_t d_k_stride = 0;
+  void* d_v = nullptr;
+  int64_t d_v_stride = 0, d_v_half_stride = 0;
+};
+
+struct AttentionBackwardKernels {
+  // A record is a block of queries as the products want it, with its gradient as it grows.
+  int64_t (*record_floats)(const QueryBlock& block);
+  int64_t (*scratch_floats)(const QueryBlock& block);
+  void (*prepare)(const QueryBlock& block, const BlockGradients& gradients, float* record,
+                  float* scratch);
+  // Lays out a block of keys and empties its gradients; those of the values only if `new_values`: the
+  // second key head of a pair goes on with them.
+  void (*begin_keys)(const QueryBlock& block, const KeyRun& run, bool new_values, float* scratch);
+  void (*visit)(const QueryBlock& block, const KeyRun& run, float* record, float* scratch);
+  // Either pointer may be null.
+  void (*store_keys)(const QueryBlock& block, int count, const float* scratch,
+                     const KeyGradients& gradients);
+  void (*store_queries)(const QueryBlock& block, const float* record,
+                        const BlockGradients& gradients, float* scratch);
+};
+
 }  // namespace sambay::ops

@@ -32,7 +32,7 @@ constexpr float infinity = __builtin_inff();
 template <class Element>
 void begin_with(const QueryBlock& block, float* memory) {
   const Scratch scratch(block, memory);
-  // The score buffer is free until the first key: rows that need a copy pass through acc's memory.
+  // Rows that need a copy pass through acc's memory, which is cleared after.
   pack_lanes<Element>(block, static_cast<const Element*>(block.q), block.q_stride,
                       block.q_head_stride, block.head_dim, scratch.acc, scratch.queries);
   const int width = block.width();
@@ -97,6 +97,23 @@ void softmax(const QueryBlock& block, int count, const Scratch& scratch) {
   }
 }
 
+void mask_scores(const QueryBlock& block, int64_t first_key, int count, float* scores) {
+  VisibleKeys visible;
+  find_visible(block, first_key, count, visible);
+  if (visible.all) {
+    return;
+  }
+  for (int n = 0; n < block.width(); n += lanes) {
+    const Vec after = load(visible.after + n), before = load(visible.before + n);
+    for (int j = 0; j < count; ++j) {
+      const Vec key = set1(static_cast<float>(j));
+      const Vec none = set1(-infinity);
+      float* at = scores + j * attention_lanes + n;
+      store(at, select(less_than(after, key), select(less_than(key, before), load(at), none), none));
+    }
+  }
+}
+
 template <class Element>
 void visit_with(const QueryBlock& block, const KeyRun& run, float* memory) {
   constexpr bool pairs = in_pairs<Element>;
@@ -107,14 +124,14 @@ void visit_with(const QueryBlock& block, const KeyRun& run, float* memory) {
         static_cast<int>(run.count - done < attention_keys ? run.count - done : attention_keys);
     const Element* k = static_cast<const Element*>(run.k) + done * run.k_stride;
     const Element* v = static_cast<const Element*>(run.v) + done * run.v_stride;
-    product<pairs>(key_rows(k, run.k_stride, d, count, scratch.keys), count, scratch.queries,
+    product<pairs>(broadcast_rows(k, run.k_stride, d, count, scratch.keys), count, scratch.queries,
                    attention_lanes, units_of<Element>(d), scratch.scores, attention_lanes,
                    block.width(), false);
     mask_scores(block, run.first + done, count, scratch.scores);
     softmax<pairs>(block, count, scratch);
     for (int64_t half = 0; half * d < block.v_dim; ++half) {
-      product<pairs>(key_columns(v + half * run.v_half_stride, run.v_stride, d, count,
-                                 scratch.values + half * attention_keys * padded16(d)),
+      product<pairs>(broadcast_columns(v + half * run.v_half_stride, run.v_stride, d, count,
+                                 scratch.values),
                      d, pairs ? scratch.paired : scratch.scores, attention_lanes,
                      pairs ? (count + 1) / 2 : count, scratch.acc + half * d * attention_lanes,
                      attention_lanes, block.width(), true);
@@ -134,8 +151,8 @@ void finish(const QueryBlock& block, const float* memory, const AttentionPartial
   const Scratch scratch(block, const_cast<float*>(memory));
   copy_row(scratch.max, block.rows(), partial.max);
   copy_row(scratch.sum, block.rows(), partial.sum);
-  transpose_rows(scratch.acc, attention_lanes, block.v_dim, block.rows(), partial.acc,
-                 block.v_dim);
+  transpose([&](int64_t x) { return scratch.acc + x * attention_lanes; }, block.v_dim,
+            block.rows(), partial.acc, block.v_dim);
 }
 
 template <class Element>
@@ -153,13 +170,13 @@ void merge_into(const AttentionPartial& partial, int row, int count, int64_t str
            partial.sum[c * stride + row];
   }
   const float inverse = sum > 0 ? 1.0F / sum : 0.0F;
-  for_lanes(v_dim, [&](int64_t x, int n) {
+  for_lanes(v_dim, [&](int64_t x, auto n) {
     Vec total = set1(0.0F);
     for (int c = 0; c < count; ++c) {
       const Vec weight = exp(set1(partial.max[c * stride + row] - shift)) * set1(inverse);
-      total = fma(load_n(partial.acc + c * stride + row * v_dim + x, n), weight, total);
+      total = fma(load(partial.acc + c * stride + row * v_dim + x, n), weight, total);
     }
-    store_n(out + x, total, n);
+    store(out + x, total, n);
   });
   if (lse != nullptr) {
     *lse = sum > 0 ? top + first_lane(log(set1(sum))) : -infinity;
@@ -178,6 +195,7 @@ void merge(const AttentionPartial& partial, int row, int count, int64_t stride, 
 }  // namespace
 
 extern const AttentionForwardKernels attention_forward_kernels;
-const AttentionForwardKernels attention_forward_kernels = {begin, visit, finish, merge};
+const AttentionForwardKernels attention_forward_kernels = {begin, visit, finish,
+                                                                      merge};
 
 }  // namespace sambay::ops::SAMBAY_ISA_NAMESPACE

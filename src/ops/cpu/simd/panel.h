@@ -164,15 +164,16 @@ SAMBAY_INLINE void transpose_tile(const float* const* from, int rows, int units,
 }
 #endif
 
-// to (units, rows) = transpose of the rows that `from` points to, unit by unit.
-static void transpose(const float* const* from, int rows, int64_t units, float* to,
-                      int64_t to_stride) {
-  for (int r = 0; r < rows; r += 16) {
-    const int some_rows = rows - r < 16 ? rows - r : 16;
+// to (units, rows) = transpose of the rows that row_at(0), ... point to, unit by unit.
+template <class RowAt>
+SAMBAY_INLINE void transpose(RowAt row_at, int64_t rows, int64_t units, float* to,
+                             int64_t to_stride) {
+  for (int64_t r = 0; r < rows; r += 16) {
+    const int some_rows = static_cast<int>(rows - r < 16 ? rows - r : 16);
     for (int64_t u = 0; u < units; u += 16) {
       const float* at[16];
       for (int i = 0; i < some_rows; ++i) {
-        at[i] = from[r + i] + u;
+        at[i] = row_at(r + i) + u;
       }
       transpose_tile(at, some_rows, static_cast<int>(units - u < 16 ? units - u : 16),
                      to + u * to_stride + r, to_stride);
@@ -181,10 +182,14 @@ static void transpose(const float* const* from, int rows, int64_t units, float* 
 }
 
 SAMBAY_INLINE void copy_row(const float* from, int64_t count, float* to) {
-  for_lanes(count, [&](int64_t i, int n) { store_n(to + i, load_n(from + i, n), n); });
+  for_lanes(count, [&](int64_t i, auto n) { store(to + i, load(from + i, n), n); });
 }
 SAMBAY_INLINE void copy_row(const Bf16* from, int64_t count, float* to) {
-  for_lanes(count, [&](int64_t i, int n) { store_n(to + i, load_n(from + i, n), n); });
+  for_lanes(count, [&](int64_t i, auto n) { store(to + i, load(from + i, n), n); });
+}
+
+SAMBAY_INLINE void store_zeros(float* to, int64_t count) {
+  for_lanes(count, [&](int64_t i, auto n) { store(to + i, set1(0.0F), n); });
 }
 
 // Pairs (a[x], b[x]) for x in [0, count), zeros up to `padded`; b may be null, which reads as zeros.
