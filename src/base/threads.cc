@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
@@ -63,8 +64,14 @@ class Pool {
     }
     wake_.notify_all();
     drain();
-    while (busy_.load(std::memory_order_acquire) != 0) {
-      pause_briefly();
+    // A worker that lost its CPU to another process needs ours more than we do.
+    constexpr int spins = 20'000;
+    for (int i = 0; busy_.load(std::memory_order_acquire) != 0; ++i) {
+      if (i < spins) {
+        pause_briefly();
+      } else {
+        std::this_thread::yield();
+      }
     }
     if (error_) {
       std::rethrow_exception(error_);
@@ -86,6 +93,7 @@ class Pool {
         if (!error_) {
           error_ = std::current_exception();
         }
+        next_.store(tasks_, std::memory_order_relaxed);
       }
     }
     inside_parallel = false;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <type_traits>
 
 namespace sambay {
 
@@ -18,7 +18,8 @@ void run_parallel(int64_t tasks, void (*call)(void*, int64_t), void* context);
 
 // Calls body(i) for each i in [0, tasks), on the pool and on the caller; returns when all are done.
 // Tasks are handed out in order but may run anywhere: a result must not depend on which thread ran
-// a task. Nested calls run serially. What the first failing body throws is thrown again here.
+// a task. Nested calls run serially. When a body throws, no further task starts, and what the
+// first one threw is thrown again here.
 template <class Body>
 void parallel_for(int64_t tasks, Body&& body) {
   auto call = [](void* context, int64_t i) {
