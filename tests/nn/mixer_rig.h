@@ -226,7 +226,8 @@ class MixerRig {
       }
       return;
     }
-    std::vector<Tensor> ks, vs;
+    const Tensor none = Tensor::empty({0, spec.kv_heads, spec.head_dim}, precision_.compute);
+    std::vector<Tensor> ks = {none}, vs = {none};
     for (size_t s = 0; s + 1 < memory.spans->begin.size(); ++s) {
       int64_t keys = 0;
       for (auto i = memory.spans->begin[s]; i < memory.spans->begin[s + 1]; ++i) {
