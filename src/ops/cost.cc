@@ -3,11 +3,7 @@
 namespace sambay {
 namespace {
 
-<<<<<<< HEAD
-thread_local Cost* meter = nullptr;
-=======
 thread_local ScopedCostMeter* meter = nullptr;
->>>>>>> main
 
 }  // namespace
 
@@ -20,21 +16,6 @@ Cost& Cost::operator+=(const Cost& other) {
   return *this;
 }
 
-<<<<<<< HEAD
-// The meter in force writes to its own total; an outer one receives the sum when the inner one
-// ends.
-ScopedCostMeter::ScopedCostMeter(Cost& total) : before_(meter) {
-  meter = &total;
-}
-
-ScopedCostMeter::~ScopedCostMeter() {
-  meter = before_;
-}
-
-void count_cost(const Cost& cost) {
-  if (meter != nullptr) {
-    *meter += cost;
-=======
 ScopedCostMeter::ScopedCostMeter(Cost& total) : total_(total), before_(meter) {
   meter = this;
 }
@@ -45,7 +26,6 @@ ScopedCostMeter::~ScopedCostMeter() {
 void count_cost(const Cost& cost) {
   for (ScopedCostMeter* m = meter; m != nullptr; m = m->before_) {
     m->total_ += cost;
->>>>>>> main
   }
 }
 

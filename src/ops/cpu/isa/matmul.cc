@@ -12,8 +12,8 @@ const MatmulKernels matmul_kernels = {
     gemm_kernel<PackBf16, TileBf16>(),
     few_rows<StepF32>,
     few_rows<StepBf16>,
-    column_sums<StepF32>,
-    column_sums<StepWidened>,
+    column_sums<float>,
+    column_sums<Bf16>,
 };
 
 }  // namespace sambay::ops::SAMBAY_ISA_NAMESPACE

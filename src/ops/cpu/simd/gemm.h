@@ -18,14 +18,14 @@ constexpr int64_t tile_rows = 6;
 constexpr int64_t tile_rows = 4;
 #endif
 constexpr int64_t tile_vecs = 2;
-constexpr int64_t tile_columns = tile_vecs * vec_lanes;
+constexpr int64_t tile_columns = tile_vecs * lanes;
 
 struct TileF32 {
   using Word = float;
   using Operand = Vec;
   static Operand load_words(const Word* p) { return load(p); }
-  static Operand broadcast_word(const Word* p) { return broadcast(*p); }
-  static Vec madd(Operand a, Operand b, Vec sum) { return multiply_add(a, b, sum); }
+  static Operand broadcast_word(const Word* p) { return set1(*p); }
+  static Vec add_product(Operand a, Operand b, Vec sum) { return StepF32::add_product(a, b, sum); }
 };
 
 #if defined(__AVX512BF16__)
@@ -36,30 +36,31 @@ struct TilePairs {
   static Operand broadcast_word(const Word* p) {
     return _mm512_set1_epi32(static_cast<int32_t>(*p));
   }
-  static Vec madd(Operand a, Operand b, Vec sum) { return StepPairs::madd(a, b, sum); }
+  static Vec add_product(Operand a, Operand b, Vec sum) { return StepBf16::add_product(a, b, sum); }
 };
 using TileBf16 = TilePairs;
 #else
 using TileBf16 = TileF32;
 #endif
 
-inline void finish_row(const GemmTile& tile, int64_t row, const float* sums, int64_t columns) {
+SAMBAY_INLINE void store_row(const GemmTile& tile, int64_t row, const Vec (&sums)[tile_vecs]) {
   const int64_t at = row * tile.c_stride;
-  if (tile.c_is_bf16) {
-    auto* c = static_cast<uint16_t*>(tile.c) + at;
-    for (int64_t j = 0; j < columns; ++j) {
-      c[j] = round_to_bf16(sums[j]);
+  for (int v = 0; v < tile_vecs; ++v) {
+    const int64_t column = v * lanes, rest = tile.columns - column;
+    const int n = static_cast<int>(rest < lanes ? rest : lanes);
+    if (n <= 0) {
+      return;
     }
-    return;
-  }
-  auto* c = static_cast<float*>(tile.c) + at;
-  if (tile.accumulate) {
-    for (int64_t j = 0; j < columns; ++j) {
-      c[j] += sums[j];
-    }
-  } else {
-    for (int64_t j = 0; j < columns; ++j) {
-      c[j] = sums[j];
+    if (tile.c_is_bf16) {
+      auto* c = static_cast<Bf16*>(tile.c) + at + column;
+      n == lanes ? store(c, sums[v]) : store_n(c, sums[v], n);
+    } else {
+      auto* c = static_cast<float*>(tile.c) + at + column;
+      if (n == lanes) {
+        store(c, tile.accumulate ? load(c) + sums[v] : sums[v]);
+      } else {
+        store_n(c, tile.accumulate ? load_n(c, n) + sums[v] : sums[v], n);
+      }
     }
   }
 }
@@ -73,45 +74,41 @@ void multiply_rows(const GemmTile& tile) {
   for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < tile_vecs; ++v) {
-      sums[r][v] = zero_vec();
+      sums[r][v] = set1(0.0F);
     }
   }
   for (int64_t g = 0; g < tile.groups; ++g) {
     typename T::Operand columns[tile_vecs];
 #pragma GCC unroll 4
     for (int v = 0; v < tile_vecs; ++v) {
-      columns[v] = T::load_words(b + v * vec_lanes);
+      columns[v] = T::load_words(b + v * lanes);
     }
 #pragma GCC unroll 16
     for (int r = 0; r < Rows; ++r) {
       const auto row = T::broadcast_word(a + r);
 #pragma GCC unroll 4
       for (int v = 0; v < tile_vecs; ++v) {
-        sums[r][v] = T::madd(row, columns[v], sums[r][v]);
+        sums[r][v] = T::add_product(row, columns[v], sums[r][v]);
       }
     }
     a += Rows;
     b += tile_columns;
   }
-  alignas(64) float bias[tile_columns] = {};
+  Vec bias[tile_vecs] = {};
   if (tile.bias != nullptr) {
-    for (int64_t j = 0; j < tile.columns; ++j) {
-      bias[j] = tile.bias[j];
+    for (int v = 0; v < tile_vecs && v * lanes < tile.columns; ++v) {
+      const int64_t rest = tile.columns - v * lanes;
+      bias[v] = load_n(tile.bias + v * lanes, static_cast<int>(rest < lanes ? rest : lanes));
     }
   }
-  const Vec alpha = broadcast(tile.alpha);
+  const Vec alpha = set1(tile.alpha);
 #pragma GCC unroll 16
   for (int r = 0; r < Rows; ++r) {
-    alignas(64) float row[tile_columns];
 #pragma GCC unroll 4
     for (int v = 0; v < tile_vecs; ++v) {
-      store(row + v * vec_lanes, multiply_add(alpha, sums[r][v], load(bias + v * vec_lanes)));
+      sums[r][v] = fma(alpha, sums[r][v], bias[v]);
     }
-    if (tile.columns == tile_columns) {
-      finish_row(tile, r, row, tile_columns);
-    } else {
-      finish_row(tile, r, row, tile.columns);
-    }
+    store_row(tile, r, sums[r]);
   }
 }
 

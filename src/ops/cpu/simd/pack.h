@@ -3,7 +3,7 @@
 #pragma once
 
 #include "ops/cpu/matmul_kernels.h"
-#include "ops/cpu/simd/multiply.h"
+#include "ops/cpu/simd/vec.h"
 
 namespace sambay::ops::SAMBAY_ISA_NAMESPACE {
 namespace {
@@ -23,10 +23,15 @@ struct PackF32 {
 };
 
 struct PackWidened {
-  using Source = uint16_t;
+  using Source = Bf16;
   using Word = float;
   static constexpr int64_t k_group = 1;
-  static Word word(Source first, Source) { return widen(first); }
+  static Word word(Source first, Source) {
+    const uint32_t bits = static_cast<uint32_t>(first.bits) << 16;
+    Word wide;
+    __builtin_memcpy(&wide, &bits, sizeof wide);
+    return wide;
+  }
 #if defined(__AVX512F__)
   static __m512i load_words(const Source* p, int64_t k) {
     const __m256i bits = k >= 16
@@ -39,11 +44,11 @@ struct PackWidened {
 
 #if defined(__AVX512BF16__)
 struct PackPairs {
-  using Source = uint16_t;
+  using Source = Bf16;
   using Word = uint32_t;
   static constexpr int64_t k_group = 2;
   static Word word(Source first, Source second) {
-    return first | static_cast<uint32_t>(second) << 16;
+    return first.bits | static_cast<uint32_t>(second.bits) << 16;
   }
   static __m512i load_words(const Source* p, int64_t k) {
     return k >= 32 ? _mm512_loadu_si512(p)
