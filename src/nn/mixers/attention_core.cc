@@ -6,8 +6,7 @@ namespace sambay {
 namespace {
 
 // Buffers of the StateSpec.
-constexpr int k_buffer = 0;
-constexpr int v_buffer = 1;
+constexpr int k_buffer = 0, v_buffer = 1;
 
 constexpr int64_t max_heads = 4096;
 constexpr int64_t max_head_dim = 1024;
@@ -104,14 +103,14 @@ StateSpec AttentionCore::state_spec(const Precision& precision) const {
   if (k_ == nullptr) {
     return {};
   }
-  StateBuffer buffer{.kind = config_.options.window > 0 ? StateKind::ring : StateKind::growing,
-                     .item = {config_.options.map.k_heads, config_.options.map.head_dim},
-                     .dtype = precision.compute,
-                     .capacity = config_.options.window};
-  StateSpec spec(2, buffer);
-  spec[k_buffer].name = "k";
-  spec[v_buffer].name = "v";
-  return spec;
+  const auto buffer = [&](std::string name) {
+    return StateBuffer{.name = std::move(name),
+                       .kind = config_.options.window > 0 ? StateKind::ring : StateKind::growing,
+                       .item = {config_.options.map.k_heads, config_.options.map.head_dim},
+                       .dtype = precision.compute,
+                       .capacity = config_.options.window};
+  };
+  return {buffer("k"), buffer("v")};
 }
 
 std::vector<Port> AttentionCore::reads() const {
