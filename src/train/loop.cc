@@ -137,6 +137,7 @@ class Run {
 
   void export_model() {
     const fs::path model = options_.out / "model";
+    fs::remove_all(model);  // of an earlier end of this run
     trainer_.export_model(model);
     if (!recipe_.tokenizer.empty()) {
       fs::copy_file(recipe_.tokenizer, model / "tokenizer.json",

@@ -8,9 +8,8 @@
 namespace sambay {
 namespace {
 
-// scale_cast wants rows; a parameter's shape does not matter to a cast.
 void cast(const Tensor& from, const Tensor& to) {
-  const Shape flat = {1, from.elements()};
+  const Shape flat = {from.elements() / from.dim(-1), from.dim(-1)};
   ops::scale_cast(from.reshape(flat), 1, to.reshape(flat));
 }
 

@@ -21,9 +21,8 @@ Trainer::Trainer(const Recipe& recipe, Arena& arena)
 }
 
 ops::CrossEntropySums Trainer::run(const TokenBatch& batch, const Decoder::LossOptions& options) {
-  Tape tape(arena_);
   Exec exec{.arena = &arena_,
-            .tape = options.gradients ? &tape : nullptr,
+            .tape = nullptr,
             .precision = recipe_.precision,
             .recompute_layers = recipe_.recompute_layers};
   const ForwardInput input{
