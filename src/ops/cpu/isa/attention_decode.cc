@@ -13,6 +13,10 @@ constexpr float infinity = __builtin_inff();
 constexpr int tile_height = lanes == 16 ? 4 : 2;
 constexpr int score_keys = 4, output_vectors = 4;
 
+// The rows of one head lie apart, which the hardware's prefetcher follows badly. Running past the end
+// does no harm.
+constexpr int64_t prefetch_keys = 24;
+
 struct Scratch {
   float* q;       // (rows, q_stride): as the dot products take it, zeros behind head_dim
   float* scores;  // (rows, decode_keys), then probabilities of f32
@@ -59,6 +63,14 @@ SAMBAY_INLINE Vec dot_step(Vec a, Vec b, Vec c) {
   }
 #endif
   return fma(a, b, c);
+}
+
+// Line after line, so that the hardware's prefetcher sees a stream and runs ahead.
+template <class Element>
+SAMBAY_INLINE void prefetch(const Element* row, int64_t count) {
+  for (int64_t x = 0; x < count; x += 64 / static_cast<int64_t>(sizeof(Element))) {
+    __builtin_prefetch(row + x);
+  }
 }
 
 // to[r * stride + j] = sum over the lanes of x[r][j].
@@ -110,6 +122,9 @@ void score_rows(const float* q, int64_t q_stride, int rows, const Element* k, in
     const Element* key[score_keys];
     for (int i = 0; i < score_keys; ++i) {
       key[i] = k + (j + i < count ? j + i : count - 1) * k_stride;
+    }
+    for (int i = 0; i < score_keys; ++i) {
+      prefetch(k + (j + prefetch_keys + i) * k_stride, dim);
     }
     Vec sums[tile_height][score_keys];
     for (auto& row : sums) {
@@ -225,6 +240,9 @@ void add_values(const char* p, int rows, const Element* v, int64_t v_stride, int
   }
   for (int j = 0; j < count; j += step) {
     const Element* row = v + j * v_stride;
+    for (int i = 0; i < step; ++i) {
+      prefetch(row + (prefetch_keys + i) * v_stride, left);
+    }
     Vec values[output_vectors];
     load_values(row, j + 1 < count ? row + v_stride : row, left, values);
     for (int r = 0; r < tile_height; ++r) {
