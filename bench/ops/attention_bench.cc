@@ -1,5 +1,5 @@
-// Attention: prefill and training in GFLOP/s of the pairs inside the mask, decoding in GB/s of keys and
-// values. PeakBf16 and ReadMemory are the ceilings, on all threads.
+// Attention: prefill and training in GFLOP/s of the pairs inside the mask, decoding in GB/s of keys
+// and values. PeakBf16 and ReadMemory are the ceilings, on all threads.
 #include "ops/attention.h"
 
 #include <benchmark/benchmark.h>
@@ -67,8 +67,9 @@ void PeakBf16(benchmark::State& state) {
   for (auto _ : state) {
     parallel_for(num_threads(), [](int64_t) { benchmark::DoNotOptimize(peak_loop(rounds)); });
   }
-  state.counters["FLOP/s"] = benchmark::Counter(
-      static_cast<double>(num_threads() * rounds) * 12 * 64, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["FLOP/s"] =
+      benchmark::Counter(static_cast<double>(num_threads() * rounds) * 12 * 64,
+                         benchmark::Counter::kIsIterationInvariantRate);
 }
 BENCHMARK(PeakBf16)->UseRealTime()->Unit(benchmark::kMillisecond);
 #endif
@@ -112,7 +113,9 @@ struct Case {
   void forward() const { attention(q, queries, fresh_spans(k, v, tokens), options, out, lse); }
 };
 
-DType dtype_of(int64_t bits) { return bits == 16 ? DType::bf16 : DType::f32; }
+DType dtype_of(int64_t bits) {
+  return bits == 16 ? DType::bf16 : DType::f32;
+}
 
 template <class Body>
 void measure(benchmark::State& state, Body body) {
@@ -152,12 +155,15 @@ void TrainBackward(benchmark::State& state) {
   });
 }
 
-// Keys and values as a cache has them: each head's tokens in a row. Enough sequences that they do not
-// stay in the last cache, but for the shortest.
+// Keys and values as a cache has them: each head's tokens in a row. Enough sequences that they do
+// not stay in the last cache, but for the shortest.
 void Decode(benchmark::State& state) {
   const int64_t tokens = state.range(6), d = state.range(3);
   const Case c(dtype_of(state.range(0)), map_of(state), state.range(5),
-               tokens >= 32768 ? 4 : tokens < 1024 ? 1 : 64, tokens, 1);
+               tokens >= 32768 ? 4
+               : tokens < 1024 ? 1
+                               : 64,
+               tokens, 1);
   KvSpans cache = fresh_spans(c.k, c.v, c.tokens);
   for (KvSpan& span : cache.spans) {
     span.k_token_stride = span.v_token_stride = d;

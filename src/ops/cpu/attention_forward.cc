@@ -12,8 +12,8 @@ SAMBAY_KERNELS(AttentionDecodeKernels, attention_decode_kernels);
 namespace cpu {
 namespace {
 
-// Where few queries meet many keys, the keys are cut here; where queries are many, they are enough to
-// share. A matter of the segment alone, so that the bits depend on nothing else.
+// Where few queries meet many keys, the keys are cut here; where queries are many, they are enough
+// to share. A matter of the segment alone, so that the bits depend on nothing else.
 constexpr int64_t chunk_keys = 1024;
 
 struct Task {
@@ -29,8 +29,14 @@ class Forward {
  public:
   Forward(const Tensor& q, const Segments& queries, const KvSpans& keys,
           const AttentionOptions& options, const Tensor& out, const Tensor& lse)
-      : q_(q), queries_(queries), keys_(keys), options_(options), out_(out), lse_(lse),
-        blocks_(options.map), v_dim_(options.map.v_dim()) {}
+      : q_(q),
+        queries_(queries),
+        keys_(keys),
+        options_(options),
+        out_(out),
+        lse_(lse),
+        blocks_(options.map),
+        v_dim_(options.map.v_dim()) {}
 
   void run() {
     Arena& arena = out_.arena();
@@ -46,9 +52,9 @@ class Forward {
     for_each_piece([&](const Task& task) { task_list[at++] = task; });
     const Tensor partials = Tensor::empty({slots, partial_floats()}, DType::f32, arena);
     float* slot_memory = partials.data<float>();
-    const int64_t scratch = padded16(std::max(
-        attention_forward_scratch(options_.map.head_dim, v_dim_),
-        attention_decode_scratch(options_.map.head_dim, v_dim_)));
+    const int64_t scratch =
+        padded16(std::max(attention_forward_scratch(options_.map.head_dim, v_dim_),
+                          attention_decode_scratch(options_.map.head_dim, v_dim_)));
 
     for_each_task(tasks, scratch + partial_floats(), arena, [&](int64_t i, float* memory) {
       const Task& task = task_list[i];
@@ -90,8 +96,8 @@ class Forward {
       const int64_t rows = queries_.rows(s), count = blocks_.count(rows);
       const int64_t past = queries_.past[static_cast<size_t>(s)];
       const int32_t together = options_.map.paired && decodes(s) ? 2 : 1;
-      // The last block sees the most keys: it goes first. Heads are innermost: where they lie side by
-      // side in memory, one finds in the cache what the hardware fetched beside the other.
+      // The last block sees the most keys: it goes first. Heads are innermost: where they lie side
+      // by side in memory, one finds in the cache what the hardware fetched beside the other.
       for (int64_t b = count - 1; b >= 0; --b) {
         const LaneBlock block(blocks_, options_.map, 0, rows, b);
         const int64_t first = past + block.first_query;
