@@ -176,9 +176,8 @@ class MixerRig {
   // The port's rows are at every row, or at the wanted ones.
   bool at_every_row(const std::string& name) const {
     const auto ports = mixer_->writes();
-    return std::any_of(ports.begin(), ports.end(), [&](const Port& port) {
-      return port.name == name && port.at_every_row;
-    });
+    return std::any_of(ports.begin(), ports.end(),
+                       [&](const Port& port) { return port.name == name && port.at_every_row; });
   }
 
  private:
@@ -207,8 +206,8 @@ class MixerRig {
       for (const Piece& piece : pieces) {
         const Tensor k = piece.sequence->memory.at("k").split_last(memory.kv_heads);
         const Tensor v = piece.sequence->memory.at("v").split_last(memory.kv_heads);
-        spans->spans.push_back({k.raw(), v.raw(), 0, piece.to, k.stride(0), k.stride(1),
-                                v.stride(0), v.stride(1)});
+        spans->spans.push_back(
+            {k.raw(), v.raw(), 0, piece.to, k.stride(0), k.stride(1), v.stride(0), v.stride(1)});
         spans->end_segment();
       }
       spans->dtype = precision_.compute;
@@ -249,10 +248,10 @@ class MixerRig {
     const auto size = static_cast<int64_t>(size_of(precision_.compute));
     for (int64_t t = 0; t < count; ++t) {
       for (int64_t head = 0; head < spec.kv_heads; ++head) {
-        const auto* from = static_cast<const std::byte*>(data) +
-                           (t * token_stride + head * head_stride) * size;
-        auto* to = static_cast<std::byte*>(out.raw()) +
-                   (t * spec.kv_heads + head) * spec.head_dim * size;
+        const auto* from =
+            static_cast<const std::byte*>(data) + (t * token_stride + head * head_stride) * size;
+        auto* to =
+            static_cast<std::byte*>(out.raw()) + (t * spec.kv_heads + head) * spec.head_dim * size;
         std::copy(from, from + spec.head_dim * size, to);
       }
     }

@@ -63,6 +63,24 @@ constexpr int64_t attention_forward_scratch(int64_t head_dim, int64_t v_dim) {
   return attention_lanes * (3 * padded16(head_dim) + 2 * padded16(v_dim) + 2 * attention_keys + 4);
 }
 
+// Few queries against many keys: each key and value is read once for all rows, in the order of memory.
+// `blocks` holds one block, or two whose key heads share their values (a pair); row i of block b is row
+// b * blocks[0].rows() + i of the partial.
+inline constexpr int decode_rows = 16;   // at most, of all blocks
+inline constexpr int decode_keys = 128;  // worked on at a time
+
+struct AttentionDecodeKernels {
+  void (*begin)(const QueryBlock* blocks, int count, float* scratch);
+  // runs[b] are the same tokens' keys for block b; the values are those of runs[0].
+  void (*visit)(const QueryBlock* blocks, int count, const KeyRun* runs, float* scratch);
+  void (*finish)(const QueryBlock* blocks, int count, const float* scratch,
+                 const AttentionPartial& partial);
+};
+
+constexpr int64_t attention_decode_scratch(int64_t head_dim, int64_t v_dim) {
+  return decode_rows * (padded16(head_dim) + 16 + 2 * decode_keys + v_dim + 2);
+}
+
 // What the backward knows of a block's queries besides q: (rows, heads, v_dim) operands with the strides
 // between queries and between the block's heads, in elements.
 struct BlockGradients {

@@ -1,4 +1,5 @@
 #include "ops/cpu/selective_scan_kernels.h"
+#include "ops/cpu/simd/sums.h"
 #include "ops/cpu/simd/vec.h"
 
 namespace sambay::ops::SAMBAY_ISA_NAMESPACE {
@@ -364,40 +365,19 @@ void backward(const ScanBackward& work, const ScanSegment& segment, int64_t begi
   }
 }
 
-template <class T>
-void sum_row(const float* parts, int64_t count, int64_t part_stride, int64_t n, T* out) {
-  for_lanes(n, [&](int64_t i, auto some) {
-    Vec total = load(parts + i, some);
-    for (int64_t p = 1; p < count; ++p) {
-      total += load(parts + p * part_stride + i, some);
-    }
-    store(out + i, total, some);
-  });
-}
-
 void sum_bc(const float* parts, int64_t count, int64_t part_stride, int64_t state_size,
             int64_t begin, int64_t end, Rows d_b, Rows d_c) {
   for (int64_t row = begin; row < end; ++row) {
     const float* from = parts + row * 2 * state_size;
     const float* from_c = from + state_size;
     if (d_b.bf16) {
-      sum_row(from, count, part_stride, state_size, at<Bf16>(d_b, row, 0));
-      sum_row(from_c, count, part_stride, state_size, at<Bf16>(d_c, row, 0));
+      sum_parts(from, count, part_stride, state_size, at<Bf16>(d_b, row, 0));
+      sum_parts(from_c, count, part_stride, state_size, at<Bf16>(d_c, row, 0));
     } else {
-      sum_row(from, count, part_stride, state_size, at<float>(d_b, row, 0));
-      sum_row(from_c, count, part_stride, state_size, at<float>(d_c, row, 0));
+      sum_parts(from, count, part_stride, state_size, at<float>(d_b, row, 0));
+      sum_parts(from_c, count, part_stride, state_size, at<float>(d_c, row, 0));
     }
   }
-}
-
-void add_parts(const float* parts, int64_t count, int64_t part_stride, int64_t n, float* out) {
-  for_lanes(n, [&](int64_t i, auto some) {
-    Vec total = load(parts + i, some);
-    for (int64_t p = 1; p < count; ++p) {
-      total += load(parts + p * part_stride + i, some);
-    }
-    store(out + i, load(out + i, some) + total, some);
-  });
 }
 
 }  // namespace
