@@ -81,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Count{"swayoco", 190645520, 1121471520, 3530495280},
                       Count{"sambaymlp", 184238400, 1108206720, 3513424320},
                       Count{"mambay", 187368000, 1117653120, 3527766720}),
-    [](const auto& info) { return std::string(info.param.preset); });
+    [](const auto& test) { return std::string(test.param.preset); });
 
 TEST(Presets, CountPhi4MiniFlash) {
   EXPECT_EQ(Decoder(preset("phi4miniflash", 0)).params().elements(), 3852551424);
