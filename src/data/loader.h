@@ -13,7 +13,7 @@ namespace sambay {
 
 // Rows laid end to end. Each piece of a document in a row is a segment, so that no state or
 // attention crosses a document or a row. targets[t] is the next token of the same document, or -1
-// where there is none (a document's last token, a piece's last token, a token whose loss does not
+// where there is none (a document's last token, a token whose loss does not
 // count).
 struct TokenBatch {
   std::vector<int32_t> ids;
@@ -52,6 +52,7 @@ class BatchLoader {
     std::vector<int32_t> order;
   };
   int32_t pick() const;
+  void draw();
   void shuffle(size_t source);
 
   std::vector<Source> sources_;

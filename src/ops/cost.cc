@@ -16,8 +16,12 @@ Cost& Cost::operator+=(const Cost& other) {
   return *this;
 }
 
-ScopedCostMeter::ScopedCostMeter(Cost& total) : total_(total), before_(meter) { meter = this; }
-ScopedCostMeter::~ScopedCostMeter() { meter = before_; }
+ScopedCostMeter::ScopedCostMeter(Cost& total) : total_(total), before_(meter) {
+  meter = this;
+}
+ScopedCostMeter::~ScopedCostMeter() {
+  meter = before_;
+}
 
 void count_cost(const Cost& cost) {
   for (ScopedCostMeter* m = meter; m != nullptr; m = m->before_) {
