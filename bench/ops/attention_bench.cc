@@ -1,5 +1,5 @@
-// Attention: prefill and training in GFLOP/s of the pairs inside the mask, decoding in GB/s of keys and
-// values. PeakBf16 is what one dot-product instruction a cycle gives, on all threads.
+// Attention: prefill and training in GFLOP/s of the pairs inside the mask, decoding in GB/s of keys
+// and values. PeakBf16 and ReadMemory are the ceilings, on all threads.
 #include "ops/attention.h"
 
 #include <benchmark/benchmark.h>
@@ -22,12 +22,15 @@ Tensor random_tensor(const Shape& shape, DType dtype) {
   static std::mt19937 random(1);
   std::uniform_real_distribution<float> distribution(-1, 1);
   const Tensor out = Tensor::empty(shape, dtype);
-  for (int64_t i = 0; i < out.elements(); ++i) {
+  const int64_t elements = out.elements();
+  auto* floats = static_cast<float*>(out.raw());
+  auto* halves = static_cast<Bf16*>(out.raw());
+  for (int64_t i = 0; i < elements; ++i) {
     const float x = distribution(random);
     if (dtype == DType::bf16) {
-      out.data<Bf16>()[i] = to_bf16(x);
+      halves[i] = to_bf16(x);
     } else {
-      out.data<float>()[i] = x;
+      floats[i] = x;
     }
   }
   return out;
@@ -64,11 +67,29 @@ void PeakBf16(benchmark::State& state) {
   for (auto _ : state) {
     parallel_for(num_threads(), [](int64_t) { benchmark::DoNotOptimize(peak_loop(rounds)); });
   }
-  state.counters["FLOP/s"] = benchmark::Counter(
-      static_cast<double>(num_threads() * rounds) * 12 * 64, benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["FLOP/s"] =
+      benchmark::Counter(static_cast<double>(num_threads() * rounds) * 12 * 64,
+                         benchmark::Counter::kIsIterationInvariantRate);
 }
 BENCHMARK(PeakBf16)->UseRealTime()->Unit(benchmark::kMillisecond);
 #endif
+
+void ReadMemory(benchmark::State& state) {
+  const Tensor t = Tensor::zeros({int64_t{1} << 28}, DType::u8);
+  const auto* words = reinterpret_cast<const uint64_t*>(t.raw());
+  for (auto _ : state) {
+    parallel_ranges(t.elements() / 8, 512, [&](int64_t begin, int64_t end) {
+      uint64_t sum = 0;
+      for (int64_t i = begin; i < end; ++i) {
+        sum += words[i];
+      }
+      benchmark::DoNotOptimize(sum);
+    });
+  }
+  state.counters["kv B/s"] = benchmark::Counter(static_cast<double>(t.bytes()),
+                                                benchmark::Counter::kIsIterationInvariantRate);
+}
+BENCHMARK(ReadMemory)->UseRealTime()->Unit(benchmark::kMillisecond);
 
 struct Case {
   Segments tokens, queries;
@@ -92,7 +113,9 @@ struct Case {
   void forward() const { attention(q, queries, fresh_spans(k, v, tokens), options, out, lse); }
 };
 
-DType dtype_of(int64_t bits) { return bits == 16 ? DType::bf16 : DType::f32; }
+DType dtype_of(int64_t bits) {
+  return bits == 16 ? DType::bf16 : DType::f32;
+}
 
 template <class Body>
 void measure(benchmark::State& state, Body body) {
@@ -132,11 +155,21 @@ void TrainBackward(benchmark::State& state) {
   });
 }
 
-// Long caches come in several sequences, so that they do not stay in the last cache.
+// Keys and values as a cache has them: each head's tokens in a row. Enough sequences that they do
+// not stay in the last cache, but for the shortest.
 void Decode(benchmark::State& state) {
+  const int64_t tokens = state.range(6), d = state.range(3);
   const Case c(dtype_of(state.range(0)), map_of(state), state.range(5),
-               state.range(6) >= 32768 ? 4 : 64, state.range(6), 1);
-  measure(state, [&] { c.forward(); });
+               tokens >= 32768 ? 4
+               : tokens < 1024 ? 1
+                               : 64,
+               tokens, 1);
+  KvSpans cache = fresh_spans(c.k, c.v, c.tokens);
+  for (KvSpan& span : cache.spans) {
+    span.k_token_stride = span.v_token_stride = d;
+    span.k_head_stride = span.v_head_stride = tokens * d;
+  }
+  measure(state, [&] { attention(c.q, c.queries, cache, c.options, c.out, c.lse); });
 }
 
 const std::vector<std::string> names = {"bits", "H", "K", "d", "paired", "window", "T"};
@@ -161,6 +194,7 @@ BENCHMARK(TrainBackward)
     ->Unit(benchmark::kMillisecond);
 BENCHMARK(Decode)
     ->ArgNames(names)
+    ->Args({16, 8, 2, 128, 0, 0, 512})
     ->Args({16, 8, 2, 128, 0, 0, 1024})
     ->Args({16, 8, 2, 128, 0, 0, 32768})
     ->Args({16, 8, 4, 64, 1, 0, 32768})

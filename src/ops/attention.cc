@@ -43,8 +43,7 @@ void check_map(std::string_view op, const AttentionOptions& options) {
          map.heads, map.k_heads, map.head_dim);
   }
   if (map.paired && (map.heads % 2 != 0 || map.k_heads % 2 != 0)) {
-    fail(op, "map: expected even numbers of heads in pairs, got {} and {}", map.heads,
-         map.k_heads);
+    fail(op, "map: expected even numbers of heads in pairs, got {} and {}", map.heads, map.k_heads);
   }
   if (options.window < 0) {
     fail(op, "window: expected 0 or more, got {}", options.window);
@@ -79,7 +78,9 @@ void check_forward(const Tensor& q, const Segments& queries, const KvSpans& keys
         "every segment has its spans");
 }
 
-double heads_of(const HeadMap& map) { return static_cast<double>(map.heads); }
+double heads_of(const HeadMap& map) {
+  return static_cast<double>(map.heads);
+}
 
 void count_forward(const Tensor& q, const Segments& queries, const KvSpans& keys,
                    const AttentionOptions& options, const Tensor& out) {
@@ -149,8 +150,8 @@ void count_backward(const Tensor& q, const Tensor& k, const Segments& queries,
   }
   Cost cost;
   // Scores again, d_q and d_k over head_dim; d_v and the probabilities' gradients over v_dim.
-  cost.matrix_flops = 2 * mask.pairs * heads_of(map) *
-                      static_cast<double>(3 * map.head_dim + 2 * map.v_dim());
+  cost.matrix_flops =
+      2 * mask.pairs * heads_of(map) * static_cast<double>(3 * map.head_dim + 2 * map.v_dim());
   cost.other_flops = 5 * mask.pairs * heads_of(map);
   cost.activation_bytes = static_cast<double>(2 * q.bytes() + 2 * out.bytes() + 4 * k.bytes());
   count_cost(cost);

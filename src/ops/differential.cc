@@ -28,8 +28,8 @@ void check_inputs(std::string_view op, const DifferentialInputs& in, const Tenso
 void count(const DifferentialInputs& in, const Tensor& out, double flops, double passes) {
   Cost cost;
   cost.other_flops = flops * static_cast<double>(out.elements());
-  cost.activation_bytes = passes * static_cast<double>(in.attn.bytes()) +
-                          static_cast<double>(out.bytes());
+  cost.activation_bytes =
+      passes * static_cast<double>(in.attn.bytes()) + static_cast<double>(out.bytes());
   cost.weight_bytes = static_cast<double>(in.subln.bytes() + 4 * in.lambda_q1.bytes());
   count_cost(cost);
 }

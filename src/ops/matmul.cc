@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "ops/cost.h"
+#include "ops/cpu/onednn/product_onednn.h"
 #include "ops/cpu/product.h"
 #include "ops/cpu/select.h"
 #include "ops/dispatch.h"
@@ -78,7 +79,9 @@ void run(const TensorProduct& p) {
                            .bias = p.bias.defined() ? p.bias.data<float>() : nullptr,
                            .alpha = p.options.alpha,
                            .accumulate = p.options.accumulate};
-  multiply(product, matmul_kernels(), meta ? default_arena(Device::meta) : arena);
+  const bool tiles = isa() == Isa::amx && onednn_available();
+  multiply(product, matmul_kernels(), meta ? default_arena(Device::meta) : arena,
+           tiles ? TileUnit::onednn : TileUnit::none);
 }
 
 double bytes_of(const Tensor& t) {

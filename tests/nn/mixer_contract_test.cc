@@ -22,22 +22,21 @@ double tolerance(const Precision& precision) {
              : chained_roundings * unit_roundoff(precision.compute);
 }
 
-struct Setting {
-  MixerCase mixer_case;
-  Precision precision;
-};
-
-// In f64 there is one implementation, the reference; the others run at every instruction set.
-void for_each_setting(const std::function<void(const Setting&)>& body) {
-  for (const MixerCase& mixer_case : mixer_cases()) {
-    SCOPED_TRACE(mixer_case.name);
-    body({mixer_case, f64});
+class MixerContract : public ::testing::TestWithParam<MixerCase> {
+ protected:
+  // In f64 there is one implementation, the reference; the others run at every instruction set.
+  static void for_each_setting(const std::function<void(const MixerRig&, double)>& body) {
+    body(MixerRig(GetParam(), f64), tolerance(f64));
     for (const Precision& precision : {f32, bf16}) {
       SCOPED_TRACE(name(precision.compute));
-      ops::testing::for_each_isa([&](const std::string&) { body({mixer_case, precision}); });
+      ops::testing::for_each_isa(
+          [&](const std::string&) { body(MixerRig(GetParam(), precision), tolerance(precision)); });
     }
   }
-}
+};
+
+INSTANTIATE_TEST_SUITE_P(Cases, MixerContract, ::testing::ValuesIn(mixer_cases()),
+                         [](const auto& tested) { return tested.param.name; });
 
 // Pieces of 1 to 40 tokens, an empty one at times; wanted: some of the last.
 std::vector<Piece> random_pieces(Random& random, RigSequence& sequence) {
@@ -91,9 +90,8 @@ std::map<const RigSequence*, MixerRig::Result> wholes(const MixerRig& rig,
   return out;
 }
 
-TEST(MixerContract, ChunksAndSingleTokensEqualTheWhole) {
-  for_each_setting([](const Setting& setting) {
-    const MixerRig rig(setting.mixer_case, setting.precision);
+TEST_P(MixerContract, ChunksAndSingleTokensEqualTheWhole) {
+  for_each_setting([](const MixerRig& rig, double bound) {
     Random random(1);
     std::vector<RigSequence> sequences = {rig.sequence(random, page_tokens + 13)};
     RigSequence& sequence = sequences[0];
@@ -106,15 +104,14 @@ TEST(MixerContract, ChunksAndSingleTokensEqualTheWhole) {
       SCOPED_TRACE(pieces.size());
       rig.reset(sequence);
       for (const Piece& piece : pieces) {
-        expect_same(rig, rig.run({piece}, true), {piece}, whole, tolerance(setting.precision));
+        expect_same(rig, rig.run({piece}, true), {piece}, whole, bound);
       }
     }
   });
 }
 
-TEST(MixerContract, PackedSequencesEqualSeparateOnes) {
-  for_each_setting([](const Setting& setting) {
-    const MixerRig rig(setting.mixer_case, setting.precision);
+TEST_P(MixerContract, PackedSequencesEqualSeparateOnes) {
+  for_each_setting([](const MixerRig& rig, double bound) {
     Random random(2);
     std::vector<RigSequence> sequences;
     for (const int64_t tokens : {9, 0, 1, 30}) {
@@ -125,13 +122,12 @@ TEST(MixerContract, PackedSequencesEqualSeparateOnes) {
     for (RigSequence& sequence : sequences) {
       pieces.push_back({&sequence, 0, sequence.tokens(), sequence.tokens()});
     }
-    expect_same(rig, rig.run(pieces, false), pieces, whole, tolerance(setting.precision));
+    expect_same(rig, rig.run(pieces, false), pieces, whole, bound);
   });
 }
 
-TEST(MixerContract, SequencesAtDifferentPositionsShareACall) {
-  for_each_setting([](const Setting& setting) {
-    const MixerRig rig(setting.mixer_case, setting.precision);
+TEST_P(MixerContract, SequencesAtDifferentPositionsShareACall) {
+  for_each_setting([](const MixerRig& rig, double bound) {
     Random random(3);
     std::vector<RigSequence> sequences;
     for (const int64_t tokens : {12, 70, 30}) {
@@ -151,14 +147,13 @@ TEST(MixerContract, SequencesAtDifferentPositionsShareACall) {
           pieces.push_back(plan[i]);
         }
       }
-      expect_same(rig, rig.run(pieces, true), pieces, whole, tolerance(setting.precision));
+      expect_same(rig, rig.run(pieces, true), pieces, whole, bound);
     }
   });
 }
 
-TEST(MixerContract, WantedRowsEqualThoseOfTheFullResult) {
-  for_each_setting([](const Setting& setting) {
-    const MixerRig rig(setting.mixer_case, setting.precision);
+TEST_P(MixerContract, WantedRowsEqualThoseOfTheFullResult) {
+  for_each_setting([](const MixerRig& rig, double bound) {
     Random random(4);
     std::vector<RigSequence> sequences = {rig.sequence(random, 11), rig.sequence(random, 6),
                                           rig.sequence(random, 7)};
@@ -169,7 +164,7 @@ TEST(MixerContract, WantedRowsEqualThoseOfTheFullResult) {
       for (size_t i = 0; i < sequences.size(); ++i) {
         pieces.push_back({&sequences[i], 0, sequences[i].tokens(), wanted[i]});
       }
-      expect_same(rig, rig.run(pieces, false), pieces, whole, tolerance(setting.precision));
+      expect_same(rig, rig.run(pieces, false), pieces, whole, bound);
     }
   });
 }
@@ -221,53 +216,47 @@ GradientCheck gradient_check(MixerRig& rig, const Segments& rows, const Segments
   return check;
 }
 
-TEST(MixerContract, GradientsEqualFiniteDifferences) {
-  for (const MixerCase& mixer_case : mixer_cases()) {
-    SCOPED_TRACE(mixer_case.name);
-    MixerRig rig(mixer_case, f64);
-    Segments rows;
-    for (const int64_t count : {5, 0, 2}) {
-      rows.add(count);
-    }
-    expect_gradients(gradient_check(rig, rows, rows), "all rows");
-    expect_gradients(gradient_check(rig, rows, suffix(rows, {2, 0, 1})), "some rows");
+TEST_P(MixerContract, GradientsEqualFiniteDifferences) {
+  MixerRig rig(GetParam(), f64);
+  Segments rows;
+  for (const int64_t count : {5, 0, 2}) {
+    rows.add(count);
   }
+  expect_gradients(gradient_check(rig, rows, rows), "all rows");
+  expect_gradients(gradient_check(rig, rows, suffix(rows, {2, 0, 1})), "some rows");
 }
 
-TEST(MixerContract, AMetaDeviceRunsWithoutMemory) {
-  for (const MixerCase& mixer_case : mixer_cases()) {
-    SCOPED_TRACE(mixer_case.name);
-    Arena& arena = default_arena(Device::meta);
-    ParamStore store;
-    const auto mixer = make_mixer(mixer_case.options, {rig_width, mixer_case.reads}, {store, "x"},
-                                  mixer_case.name);
-    for (Param& param : store.all()) {
-      param.weight.value = Tensor::empty(param.shape, param.dtype(f32), arena);
-      param.weight.gradient = Tensor::empty(param.shape, DType::f32, arena);
-    }
-    Tape tape(arena);
-    Exec exec = {.arena = &arena, .tape = &tape, .precision = f32};
-    MixerCall call;
-    call.rows.add(5);
-    call.wanted = call.rows;
-    for (const auto& [port, memory] : mixer_case.reads) {
-      const auto rows = [&](int64_t width) {
-        return tape.leaf(Tensor::empty({5, width}, DType::f32, arena));
-      };
-      call.reads[port].segments = call.rows;
-      if (memory.kind == MemorySpec::Kind::rows) {
-        call.reads[port].rows = rows(memory.width);
-      } else {
-        call.reads[port].k = rows(memory.kv_heads * memory.head_dim);
-        call.reads[port].v = rows(memory.kv_heads * memory.head_dim);
-      }
-    }
-    const Var h = tape.leaf(Tensor::empty({5, rig_width}, DType::f32, arena));
-    const Var out = mixer->forward(exec, h, call);
-    EXPECT_EQ(out.value.shape(), Shape({5, rig_width}));
-    tape.backward(out, Tensor::empty({5, rig_width}, DType::f32, arena));
-    EXPECT_TRUE(tape.received(h));
+TEST_P(MixerContract, AMetaDeviceRunsWithoutMemory) {
+  Arena& arena = default_arena(Device::meta);
+  ParamStore store;
+  const auto mixer =
+      make_mixer(GetParam().options, {rig_width, GetParam().reads}, {store, "x"}, GetParam().name);
+  for (Param& param : store.all()) {
+    param.weight.value = Tensor::empty(param.shape, param.dtype(f32), arena);
+    param.weight.gradient = Tensor::empty(param.shape, DType::f32, arena);
   }
+  Tape tape(arena);
+  Exec exec = {.arena = &arena, .tape = &tape, .precision = f32};
+  MixerCall call;
+  call.rows.add(5);
+  call.wanted = call.rows;
+  for (const auto& [port, memory] : GetParam().reads) {
+    const auto rows = [&](int64_t width) {
+      return tape.leaf(Tensor::empty({5, width}, DType::f32, arena));
+    };
+    call.reads[port].segments = call.rows;
+    if (memory.kind == MemorySpec::Kind::rows) {
+      call.reads[port].rows = rows(memory.width);
+    } else {
+      call.reads[port].k = rows(memory.kv_heads * memory.head_dim);
+      call.reads[port].v = rows(memory.kv_heads * memory.head_dim);
+    }
+  }
+  const Var h = tape.leaf(Tensor::empty({5, rig_width}, DType::f32, arena));
+  const Var out = mixer->forward(exec, h, call);
+  EXPECT_EQ(out.value.shape(), Shape({5, rig_width}));
+  tape.backward(out, Tensor::empty({5, rig_width}, DType::f32, arena));
+  EXPECT_TRUE(tape.received(h));
 }
 
 }  // namespace

@@ -15,10 +15,14 @@ using ops::testing::Random;
 using ops::testing::random_tensor;
 
 struct MixerCase {
-  std::string name;
+  std::string name;  // letters, digits and underscores
   nlohmann::json options;
   std::map<std::string, MemorySpec> reads = {};
 };
+
+inline void PrintTo(const MixerCase& mixer_case, std::ostream* out) {  // NOLINT: gtest's name
+  *out << mixer_case.name;
+}
 
 inline constexpr int64_t rig_width = 8;  // D
 
@@ -42,16 +46,16 @@ inline std::vector<MixerCase> mixer_cases() {
     options["rope_base"] = 0;
     options["qkv_bias"] = false;
     options["out_bias"] = false;
-    cases.push_back({kind + " without positions and biases", options});
+    cases.push_back({kind + "_plain", options});
     options["window"] = 5;
-    cases.push_back({kind + " with a window", options});
+    cases.push_back({kind + "_windowed", options});
     options["window"] = 0;
-    cases.push_back({kind + " across layers", options, {{"kv", kv}}});
+    cases.push_back({kind + "_cross", options, {{"kv", kv}}});
     options["rope_base"] = 100;
     options["qkv_bias"] = true;
     options["window"] = 5;
-    cases.push_back({kind + " with a window, positions and biases", options});
-    cases.push_back({kind + " across layers with a window and positions", options, {{"kv", kv}}});
+    cases.push_back({kind + "_windowed_with_positions_and_biases", options});
+    cases.push_back({kind + "_cross_windowed_with_positions", options, {{"kv", kv}}});
   }
   return cases;
 }
@@ -226,7 +230,8 @@ class MixerRig {
       }
       return;
     }
-    std::vector<Tensor> ks, vs;
+    const Tensor none = Tensor::empty({0, spec.kv_heads, spec.head_dim}, precision_.compute);
+    std::vector<Tensor> ks = {none}, vs = {none};
     for (size_t s = 0; s + 1 < memory.spans->begin.size(); ++s) {
       int64_t keys = 0;
       for (auto i = memory.spans->begin[s]; i < memory.spans->begin[s + 1]; ++i) {

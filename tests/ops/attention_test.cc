@@ -117,8 +117,8 @@ TEST(Attention, LargeScoresDoNotOverflow) {
   });
 }
 
-// Keys and values of one sequence in other memory: (head, token, d), cut into pages of `page` tokens,
-// the last of which come first in memory.
+// Keys and values of one sequence in other memory: (head, token, d), cut into pages of `page`
+// tokens, the last of which come first in memory.
 struct Paged {
   Tensor k, v;
   KvSpans spans;
@@ -128,17 +128,24 @@ Paged paged(const Tensor& k, const Tensor& v, int64_t page) {
   const int64_t tokens = k.dim(0), heads = k.dim(1), d = k.dim(2);
   const int64_t pages = (tokens + page - 1) / page;
   Paged out = {Tensor::zeros({pages, heads, page, d}, k.dtype()),
-               Tensor::zeros({pages, heads, page, d}, k.dtype()), {}};
+               Tensor::zeros({pages, heads, page, d}, k.dtype()),
+               {}};
   out.spans.dtype = k.dtype();
   for (int64_t i = 0; i < pages; ++i) {
     const int64_t begin = i * page, count = std::min(page, tokens - begin);
     const Tensor k_page = out.k.slice(0, pages - 1 - i, pages - i);
     const Tensor v_page = out.v.slice(0, pages - 1 - i, pages - i);
     for (int64_t h = 0; h < heads; ++h) {
-      k_page.slice(1, h, h + 1).slice(2, 0, count).reshape({count, d}).copy_from(
-          k.slice(0, begin, begin + count).slice(1, h, h + 1).clone().reshape({count, d}));
-      v_page.slice(1, h, h + 1).slice(2, 0, count).reshape({count, d}).copy_from(
-          v.slice(0, begin, begin + count).slice(1, h, h + 1).clone().reshape({count, d}));
+      k_page.slice(1, h, h + 1)
+          .slice(2, 0, count)
+          .reshape({count, d})
+          .copy_from(
+              k.slice(0, begin, begin + count).slice(1, h, h + 1).clone().reshape({count, d}));
+      v_page.slice(1, h, h + 1)
+          .slice(2, 0, count)
+          .reshape({count, d})
+          .copy_from(
+              v.slice(0, begin, begin + count).slice(1, h, h + 1).clone().reshape({count, d}));
     }
     out.spans.spans.push_back({k_page.raw(), v_page.raw(), begin, count, d, page * d, d, page * d});
   }
@@ -159,7 +166,8 @@ TEST(Attention, ChunksOverPagesEqualTheWhole) {
           for (const int64_t page : {7, 64, 150}) {
             const Paged cache = paged(in.k, in.v, page);
             const Tensor out = Tensor::empty(p.out_shape(), dtype);
-            for (int64_t begin = 0, rows = 1; begin < 150; begin += rows, rows = rows % 90 * 3 + 1) {
+            for (int64_t begin = 0, rows = 1; begin < 150;
+                 begin += rows, rows = rows % 90 * 3 + 1) {
               rows = std::min<int64_t>(rows, 150 - begin);
               Segments chunk;
               chunk.add(rows, begin);
@@ -287,8 +295,8 @@ TEST(AttentionBackward, ReferenceMatchesFiniteDifferences) {
   }
 }
 
-// dS cancels: it is a difference of terms as large as |d_out||v|, each rounded, so its error is some
-// times that of P alone.
+// dS cancels: it is a difference of terms as large as |d_out||v|, each rounded, so its error is
+// some times that of P alone.
 double backward_bound(DType dtype) {
   return dtype == DType::bf16 ? 12 * unit_roundoff(dtype) : tolerance(dtype, 500);
 }
@@ -377,10 +385,12 @@ TEST(Attention, NamesWhatDoesNotFit) {
 
 DifferentialInputs differential_inputs(Random& random, int64_t tokens, int64_t d, DType dtype) {
   const DType master = master_dtype(dtype);
-  const auto vector = [&](int64_t size) { return random_tensor(random, {size}, master, -0.4, 0.4); };
-  DifferentialInputs in = {random_tensor(random, {tokens, 4, 2 * d}, dtype),
-                           vector(d), vector(d), vector(d), vector(d),
-                           random_tensor(random, {2 * d}, master, 0.5, 1.5)};
+  const auto vector = [&](int64_t size) {
+    return random_tensor(random, {size}, master, -0.4, 0.4);
+  };
+  DifferentialInputs in = {
+      random_tensor(random, {tokens, 4, 2 * d}, dtype), vector(d), vector(d), vector(d), vector(d),
+      random_tensor(random, {2 * d}, master, 0.5, 1.5)};
   in.lambda_init = 0.35F;
   return in;
 }
@@ -394,7 +404,8 @@ DifferentialInputs zero_gradients(const DifferentialInputs& in) {
 }
 
 DifferentialInputs map_tensors(DifferentialInputs in, const std::function<Tensor(Tensor)>& f) {
-  for (Tensor* t : {&in.attn, &in.lambda_q1, &in.lambda_k1, &in.lambda_q2, &in.lambda_k2, &in.subln}) {
+  for (Tensor* t :
+       {&in.attn, &in.lambda_q1, &in.lambda_k1, &in.lambda_q2, &in.lambda_k2, &in.subln}) {
     *t = f(*t);
   }
   return in;

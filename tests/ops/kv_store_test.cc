@@ -18,8 +18,8 @@ TEST(KvStore, RowsArriveWhereTheTargetsSay) {
     // k as (slot, head, d), v as (head, slot, d).
     const Tensor k_ring = Tensor::zeros({4, 2, 3}, dtype), v_ring = Tensor::zeros({2, 4, 3}, dtype);
     const auto target = [&](int64_t row, int64_t count, int64_t slot) {
-      return KvTarget{row, count, k_ring.slice(0, slot, 4).raw(), v_ring.slice(1, slot, 4).raw(),
-                      6,   3,     3,                              12};
+      return KvTarget{
+          row, count, k_ring.slice(0, slot, 4).raw(), v_ring.slice(1, slot, 4).raw(), 6, 3, 3, 12};
     };
     const KvTarget targets[] = {target(2, 2, 2), target(5, 1, 0), target(0, 0, 0)};
     kv_store(k, v, targets);
@@ -43,7 +43,8 @@ TEST(KvStore, ManyRowsAreSharedByThreads) {
   Random random(2);
   const Tensor k = random_tensor(random, {3000, 2, 64}, DType::f32);
   const Tensor v = random_tensor(random, {3000, 2, 64}, DType::f32);
-  const Tensor k_to = Tensor::zeros(k.shape(), k.dtype()), v_to = Tensor::zeros(k.shape(), k.dtype());
+  const Tensor k_to = Tensor::zeros(k.shape(), k.dtype()),
+               v_to = Tensor::zeros(k.shape(), k.dtype());
   const KvTarget targets[] = {{0, 1000, k_to.raw(), v_to.raw(), 128, 64, 128, 64},
                               {1000, 2000, k_to.slice(0, 1000, 3000).raw(),
                                v_to.slice(0, 1000, 3000).raw(), 128, 64, 128, 64}};

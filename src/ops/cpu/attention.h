@@ -1,5 +1,5 @@
-// Attention on the CPU: how the work is cut into tasks. Operands are checked by ops/attention.cc, f32 or
-// bf16.
+// Attention on the CPU: how the work is cut into tasks. Operands are checked by ops/attention.cc,
+// f32 or bf16.
 #pragma once
 
 #include "ops/attention.h"

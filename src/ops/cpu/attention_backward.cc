@@ -26,17 +26,27 @@ struct KeyTask {
   int64_t record;  // of the segment's first block of queries and the first of the key heads
 };
 
-// One task owns d_k and d_v of a block of keys. d_q of a block of queries is added to by several tasks,
-// which take turns from the latest keys to the earliest: so the order of the sum is fixed. Tasks start
-// in that order too, and each begins at its own latest keys' queries, so that nobody waits long, and
-// never for a task that has not started.
+// One task owns d_k and d_v of a block of keys. d_q of a block of queries is added to by several
+// tasks, which take turns from the latest keys to the earliest: so the order of the sum is fixed.
+// Tasks start in that order too, and each begins at its own latest keys' queries, so that nobody
+// waits long, and never for a task that has not started.
 class Backward {
  public:
   Backward(const Tensor& q, const Tensor& k, const Tensor& v, const Segments& queries,
            const Segments& tokens, const AttentionOptions& options, const Tensor& out,
            const Tensor& lse, const Tensor& d_out, const AttentionGradients& gradients)
-      : q_(q), k_(k), v_(v), queries_(queries), tokens_(tokens), options_(options), out_(out),
-        lse_(lse), d_out_(d_out), gradients_(gradients), map_(options.map), blocks_(options.map) {}
+      : q_(q),
+        k_(k),
+        v_(v),
+        queries_(queries),
+        tokens_(tokens),
+        options_(options),
+        out_(out),
+        lse_(lse),
+        d_out_(d_out),
+        gradients_(gradients),
+        map_(options.map),
+        blocks_(options.map) {}
 
   void run() {
     const AttentionBackwardKernels& kernels = attention_backward_kernels();
@@ -133,8 +143,7 @@ class Backward {
 
   BlockGradients gradients_of(const QueryTask& task) const {
     const LaneBlock lanes = lanes_of(task);
-    const int64_t row =
-        queries_.begin[static_cast<size_t>(task.segment)] + lanes.first_query;
+    const int64_t row = queries_.begin[static_cast<size_t>(task.segment)] + lanes.first_query;
     BlockGradients g;
     g.out = element(out_, row, lanes.first_head);
     g.out_stride = out_.stride(0);
@@ -181,8 +190,8 @@ class Backward {
         visit({task.segment, k_head, b}, task.record + i * query_blocks + b, task.key_block, run,
               scratch);
       }
-      const int64_t row = tokens_.begin[static_cast<size_t>(task.segment)] +
-                          task.key_block * attention_keys;
+      const int64_t row =
+          tokens_.begin[static_cast<size_t>(task.segment)] + task.key_block * attention_keys;
       KeyGradients to;
       to.d_k = element_mut(gradients_.d_k, row, k_head);
       to.d_k_stride = gradients_.d_k.stride(0);

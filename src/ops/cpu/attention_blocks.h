@@ -46,8 +46,10 @@ struct LaneBlock {
   int64_t head(int64_t lane) const { return first_head + lane % heads * head_step; }
 };
 
+// A window of everything still leaves room to subtract it from a position.
 inline int64_t window_or_all(const AttentionOptions& options) {
-  return options.window == 0 ? std::numeric_limits<int64_t>::max() : options.window;
+  constexpr int64_t all = std::numeric_limits<int64_t>::max() / 2;
+  return options.window == 0 ? all : std::min(options.window, all);
 }
 
 // First element of row `row`, head `head` of a (T, H, d) tensor.

@@ -12,9 +12,9 @@ SAMBAY_KERNELS(AttentionDecodeKernels, attention_decode_kernels);
 namespace cpu {
 namespace {
 
-// Where few queries meet many keys, the keys are cut here; where queries are many, they are enough to
-// share. A matter of the segment alone, so that the bits depend on nothing else.
-constexpr int64_t chunk_keys = 2048;
+// Where few queries meet many keys, the keys are cut here; where queries are many, they are enough
+// to share. A matter of the segment alone, so that the bits depend on nothing else.
+constexpr int64_t chunk_keys = 1024;
 
 struct Task {
   int32_t segment, k_head;
@@ -29,15 +29,21 @@ class Forward {
  public:
   Forward(const Tensor& q, const Segments& queries, const KvSpans& keys,
           const AttentionOptions& options, const Tensor& out, const Tensor& lse)
-      : q_(q), queries_(queries), keys_(keys), options_(options), out_(out), lse_(lse),
-        blocks_(options.map), v_dim_(options.map.v_dim()) {}
+      : q_(q),
+        queries_(queries),
+        keys_(keys),
+        options_(options),
+        out_(out),
+        lse_(lse),
+        blocks_(options.map),
+        v_dim_(options.map.v_dim()) {}
 
   void run() {
     Arena& arena = out_.arena();
     int64_t tasks = 0, slots = 0;
     for_each_piece([&](const Task& task) {
       ++tasks;
-      slots += task.chunks > 1 ? 1 : 0;
+      slots += task.chunks > 1 ? task.k_heads : 0;
     });
     const Tensor list =
         Tensor::empty({tasks * static_cast<int64_t>(sizeof(Task))}, DType::u8, arena);
@@ -46,9 +52,9 @@ class Forward {
     for_each_piece([&](const Task& task) { task_list[at++] = task; });
     const Tensor partials = Tensor::empty({slots, partial_floats()}, DType::f32, arena);
     float* slot_memory = partials.data<float>();
-    const int64_t scratch = padded16(std::max(
-        attention_forward_scratch(options_.map.head_dim, v_dim_),
-        attention_decode_scratch(options_.map.head_dim, v_dim_)));
+    const int64_t scratch =
+        padded16(std::max(attention_forward_scratch(options_.map.head_dim, v_dim_),
+                          attention_decode_scratch(options_.map.head_dim, v_dim_)));
 
     for_each_task(tasks, scratch + partial_floats(), arena, [&](int64_t i, float* memory) {
       const Task& task = task_list[i];
@@ -90,22 +96,23 @@ class Forward {
       const int64_t rows = queries_.rows(s), count = blocks_.count(rows);
       const int64_t past = queries_.past[static_cast<size_t>(s)];
       const int32_t together = options_.map.paired && decodes(s) ? 2 : 1;
-      for (int64_t k_head = 0; k_head < options_.map.k_heads; k_head += together) {
-        // The last block sees the most keys: it goes first.
-        for (int64_t b = count - 1; b >= 0; --b) {
-          const LaneBlock block(blocks_, options_.map, k_head, rows, b);
-          const int64_t first = past + block.first_query;
-          const int64_t end = first + block.queries;
-          const int64_t begin = std::max<int64_t>(0, first - window_or_all(options_) + 1);
-          const int64_t cut = count == 1 ? chunk_keys : end;
-          const auto chunks = static_cast<int32_t>((end - 1) / cut - begin / cut + 1);
-          for (int32_t c = 0; c < chunks; ++c) {
-            const int64_t from = (begin / cut + c) * cut;
-            body(Task{s, static_cast<int32_t>(k_head), together, b, std::max(begin, from),
-                      std::min(end, from + cut), c, chunks, slot});
+      // The last block sees the most keys: it goes first. Heads are innermost: where they lie side
+      // by side in memory, one finds in the cache what the hardware fetched beside the other.
+      for (int64_t b = count - 1; b >= 0; --b) {
+        const LaneBlock block(blocks_, options_.map, 0, rows, b);
+        const int64_t first = past + block.first_query;
+        const int64_t end = first + block.queries;
+        const int64_t begin = std::max<int64_t>(0, first - window_or_all(options_) + 1);
+        const int64_t cut = count == 1 ? chunk_keys : end;
+        const auto chunks = static_cast<int32_t>((end - 1) / cut - begin / cut + 1);
+        for (int32_t c = 0; c < chunks; ++c) {
+          const int64_t from = (begin / cut + c) * cut;
+          for (int32_t k_head = 0; k_head < options_.map.k_heads; k_head += together) {
+            body(Task{s, k_head, together, b, std::max(begin, from), std::min(end, from + cut), c,
+                      chunks, slot + k_head * chunks});
           }
-          slot += chunks > 1 ? chunks : 0;
         }
+        slot += chunks > 1 ? chunks * options_.map.k_heads : 0;
       }
     }
   }

@@ -26,9 +26,13 @@ struct Product {
   bool accumulate = false;
 };
 
+// Who multiplies more than a few rows of bf16: `kernels`, or oneDNN on the tile unit.
+enum class TileUnit { none, onednn };
+
 // Workspace comes from the arena. On a meta arena only the workspace is taken and given back. The
 // bits of c do not depend on the number of threads.
-void multiply(const Product& product, const MatmulKernels& kernels, Arena& arena);
+void multiply(const Product& product, const MatmulKernels& kernels, Arena& arena,
+              TileUnit tiles = TileUnit::none);
 
 // sums[j] += column sums of x (rows, columns), f32 or bf16.
 void add_column_sums(const Tensor& x, float* sums, const MatmulKernels& kernels);

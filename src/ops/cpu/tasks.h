@@ -9,8 +9,8 @@
 
 namespace sambay::ops::cpu {
 
-// body(task, scratch) for every task, started in ascending order; scratch is `scratch_floats` floats that
-// no other running task uses, with undefined contents.
+// body(task, scratch) for every task, started in ascending order; scratch is `scratch_floats`
+// floats that no other running task uses, with undefined contents.
 template <class Body>
 void for_each_task(int64_t tasks, int64_t scratch_floats, Arena& arena, Body&& body) {
   const int64_t workers = std::min<int64_t>(tasks, num_threads());

@@ -95,8 +95,8 @@ void attention(const Tensor& q, const Segments& queries, const KvSpans& keys,
     const int64_t first_row = queries.begin[static_cast<size_t>(s)];
     for (int64_t i = 0; i < queries.rows(s); ++i) {
       for (int64_t n = 0; n < map.heads; ++n) {
-        const auto seen = visible_keys<Element>(
-            keys, s, queries.past[static_cast<size_t>(s)] + i, n, options);
+        const auto seen =
+            visible_keys<Element>(keys, s, queries.past[static_cast<size_t>(s)] + i, n, options);
         std::vector<T> p(seen.size());
         T max = -std::numeric_limits<T>::infinity();
         for (size_t j = 0; j < seen.size(); ++j) {
@@ -113,8 +113,9 @@ void attention(const Tensor& q, const Segments& queries, const KvSpans& keys,
         for (int64_t x = 0; x < map.v_dim(); ++x) {
           T total = 0;
           for (size_t j = 0; j < seen.size(); ++j) {
-            total += p[j] * load<T>(seen[j].v[x / map.head_dim * seen[j].v_head_stride +
-                                              x % map.head_dim]);
+            total +=
+                p[j] *
+                load<T>(seen[j].v[x / map.head_dim * seen[j].v_head_stride + x % map.head_dim]);
           }
           to[x] = store<Element>(seen.empty() ? T{0} : total / sum);
         }
@@ -141,7 +142,8 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
     for (int64_t i = 0; i < queries.rows(s); ++i) {
       const int64_t row = queries.begin[segment] + i;
       const int64_t last = before + i;  // the query's own key
-      const int64_t first = options.window == 0 ? 0 : std::max<int64_t>(0, last + 1 - options.window);
+      const int64_t first =
+          options.window == 0 ? 0 : std::max<int64_t>(0, last + 1 - options.window);
       for (int64_t n = 0; n < map.heads; ++n) {
         const Element* d_o = head_row<Element>(d_out, row, n);
         const T delta = dot<T>(d_o, head_row<Element>(out, row, n), v_dim);
@@ -199,8 +201,8 @@ void differential(const DifferentialInputs& in, const Tensor& out) {
       }
       const T inverse = 1 / std::sqrt(squares / static_cast<T>(width) + static_cast<T>(in.eps));
       for (size_t x = 0; x < o.size(); ++x) {
-        head_row<Element>(out, t, n)[x] = store<Element>(
-            o[x] * inverse * in.subln.data<T>()[x] * (1 - static_cast<T>(in.lambda_init)));
+        head_row<Element>(out, t, n)[x] = store<Element>(o[x] * inverse * in.subln.data<T>()[x] *
+                                                         (1 - static_cast<T>(in.lambda_init)));
       }
     }
   }
@@ -248,15 +250,15 @@ void differential_backward(const DifferentialInputs& in, const Tensor& d_out,
   }
 }
 
-#define SAMBAY_INSTANTIATE(T, Element)                                                             \
-  template void attention<T, Element>(const Tensor&, const Segments&, const KvSpans&,              \
-                                      const AttentionOptions&, const Tensor&, const Tensor&);      \
-  template void attention_backward<T, Element>(                                                    \
-      const Tensor&, const Tensor&, const Tensor&, const Segments&, const Segments&,               \
-      const AttentionOptions&, const Tensor&, const Tensor&, const Tensor&,                        \
-      const AttentionGradients&);                                                                  \
-  template void differential<T, Element>(const DifferentialInputs&, const Tensor&);                \
-  template void differential_backward<T, Element>(const DifferentialInputs&, const Tensor&,        \
+#define SAMBAY_INSTANTIATE(T, Element)                                                        \
+  template void attention<T, Element>(const Tensor&, const Segments&, const KvSpans&,         \
+                                      const AttentionOptions&, const Tensor&, const Tensor&); \
+  template void attention_backward<T, Element>(                                               \
+      const Tensor&, const Tensor&, const Tensor&, const Segments&, const Segments&,          \
+      const AttentionOptions&, const Tensor&, const Tensor&, const Tensor&,                   \
+      const AttentionGradients&);                                                             \
+  template void differential<T, Element>(const DifferentialInputs&, const Tensor&);           \
+  template void differential_backward<T, Element>(const DifferentialInputs&, const Tensor&,   \
                                                   const DifferentialInputs&);
 SAMBAY_INSTANTIATE(double, double)
 SAMBAY_INSTANTIATE(float, float)

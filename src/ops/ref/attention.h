@@ -5,8 +5,8 @@
 
 namespace sambay::ops::ref {
 
-// As ops/attention.h. T (double or float) does the arithmetic and is lse's type, Element is what the
-// other tensors hold: double with double, float or Bf16 with float.
+// As ops/attention.h. T (double or float) does the arithmetic and is lse's type, Element is what
+// the other tensors hold: double with double, float or Bf16 with float.
 template <class T, class Element>
 void attention(const Tensor& q, const Segments& queries, const KvSpans& keys,
                const AttentionOptions& options, const Tensor& out, const Tensor& lse);

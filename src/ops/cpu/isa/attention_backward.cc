@@ -2,7 +2,8 @@
 // forward, keys down and queries across; then
 //   d_v += P d_out,  d_k += dS q   with keys down and head elements across,
 //   d_q^T += k^T dS                with head elements down and queries across,
-// so that no operand is transposed inside the loop: q and d_out are laid out both ways once per block.
+// so that no operand is transposed inside the loop: q and d_out are laid out both ways once per
+// block.
 #include "ops/cpu/attention_kernels.h"
 #include "ops/cpu/simd/attention_blocks.h"
 
@@ -83,9 +84,7 @@ template <class Element>
 void stack_lanes(const QueryBlock& block, const Element* from, int64_t stride, int64_t head_stride,
                  int64_t dim, float* to) {
   const int64_t width = padded16(dim);
-  const auto row = [&](int64_t lane) {
-    return lane_row(block, from, stride, head_stride, lane);
-  };
+  const auto row = [&](int64_t lane) { return lane_row(block, from, stride, head_stride, lane); };
   constexpr int step = in_pairs<Element> ? 2 : 1;
   for (int lane = 0; lane < block.width(); lane += step, to += width) {
     if (lane >= block.rows()) {
@@ -119,15 +118,14 @@ void prepare_with(const QueryBlock& block, const BlockGradients& g, float* memor
     // Infinity makes every probability of the lane zero.
     float lse = __builtin_inff(), delta = 0.0F;
     if (lane < block.rows()) {
-      const float given = g.lse[lane / block.heads * g.lse_stride +
-                                lane % block.heads * g.lse_head_stride];
+      const float given =
+          g.lse[lane / block.heads * g.lse_stride + lane % block.heads * g.lse_head_stride];
       lse = given > -__builtin_inff() ? given : lse;
       const Element* a = lane_row(block, d_out, g.d_out_stride, g.d_out_head_stride, lane);
       const Element* b = lane_row(block, out, g.out_stride, g.out_head_stride, lane);
       Vec total = set1(0.0F);
-      for_lanes(block.v_dim, [&](int64_t x, auto n) {
-        total = fma(load(a + x, n), load(b + x, n), total);
-      });
+      for_lanes(block.v_dim,
+                [&](int64_t x, auto n) { total = fma(load(a + x, n), load(b + x, n), total); });
       delta = sum(total);
     }
     record.lse[lane] = lse;
@@ -158,9 +156,16 @@ struct Keys {
     values[0] = broadcast_rows(v, run.v_stride, d, count, scratch.v_rows[0]);
     values[1] = values[0];
     if (block.v_dim > d) {
-      values[1] =
-          broadcast_rows(v + run.v_half_stride, run.v_stride, d, count, scratch.v_rows[1]);
+      values[1] = broadcast_rows(v + run.v_half_stride, run.v_stride, d, count, scratch.v_rows[1]);
     }
+  }
+
+  // Leaves out the first `count` keys, an even number.
+  void skip(int64_t count) {
+    rows.at += count * rows.row;
+    values[0].at += count * values[0].row;
+    values[1].at += count * values[1].row;
+    columns.at += (in_pairs<Element> ? count / 2 : count) * columns.step;
   }
 };
 
@@ -233,32 +238,40 @@ void visit_with(const QueryBlock& block, const KeyRun& run, float* record_memory
   constexpr int64_t row_bytes = attention_lanes * (pairs ? 2 : 4);
   const Record<Element> record(block, record_memory);
   const Scratch scratch(block, scratch_memory);
-  const Keys<Element, false> keys(block, run, scratch);
+  Keys<Element, false> keys(block, run, scratch);
+  // Only the keys that some query of the block sees, from an even one on, since keys come in pairs.
+  const int64_t oldest = block.first - run.first - block.window + 1;
+  const int64_t begin = oldest > 0 ? oldest / 2 * 2 : 0;
+  const int64_t newest = block.first + block.queries - run.first;
+  KeyRun seen = run;
+  seen.first += begin;
+  seen.count = (newest < run.count ? newest : run.count) - begin;
+  keys.skip(begin);
   const int64_t d = block.head_dim, units = units_of<Element>(d);
-  const int64_t count = run.count, width = block.width();
+  const int64_t count = seen.count, width = block.width();
   product<pairs>(keys.rows, count, record.q, attention_lanes, units, scratch.scores,
                  attention_lanes, width, false);
   for (int64_t half = 0; half * d < block.v_dim; ++half) {
-    product<pairs>(keys.values[half], count, record.d_out + half * padded16(units) * attention_lanes,
-                   attention_lanes, units, scratch.d_scores, attention_lanes, width, half > 0);
+    product<pairs>(keys.values[half], count,
+                   record.d_out + half * padded16(units) * attention_lanes, attention_lanes, units,
+                   scratch.d_scores, attention_lanes, width, half > 0);
   }
-  differentiate(block, record, run, scratch);
+  differentiate(block, record, seen, scratch);
   const float* p = pairs ? scratch.p_rows : scratch.scores;
   const float* d_s = pairs ? scratch.d_s_rows : scratch.d_scores;
   const int64_t depth = pairs ? width / 2 : width;
+  const int64_t d_width = padded16(d), v_width = padded16(block.v_dim);
   product<pairs>({reinterpret_cast<const char*>(p), row_bytes, 4}, count, record.d_out_rows,
-                 padded16(block.v_dim), depth, scratch.d_v, padded16(block.v_dim),
-                 padded16(block.v_dim), true);
-  product<pairs>({reinterpret_cast<const char*>(d_s), row_bytes, 4}, count, record.q_rows,
-                 padded16(d), depth, scratch.d_k, padded16(d), padded16(d), true);
+                 v_width, depth, scratch.d_v + begin * v_width, v_width, v_width, true);
+  product<pairs>({reinterpret_cast<const char*>(d_s), row_bytes, 4}, count, record.q_rows, d_width,
+                 depth, scratch.d_k + begin * d_width, d_width, d_width, true);
   product<pairs>(keys.columns, d, pairs ? scratch.d_s_pairs : scratch.d_scores, attention_lanes,
                  pairs ? (count + 1) / 2 : count, record.d_q, attention_lanes, width, true);
 }
 
 void visit(const QueryBlock& block, const KeyRun& run, float* record, float* scratch) {
-  with_element(block, [&](auto element) {
-    visit_with<decltype(element)>(block, run, record, scratch);
-  });
+  with_element(block,
+               [&](auto element) { visit_with<decltype(element)>(block, run, record, scratch); });
 }
 
 template <class Element>
@@ -278,8 +291,7 @@ void store_keys(const QueryBlock& block, int count, const float* memory, const K
       }
       for (int64_t half = 0; to.d_v != nullptr && half * d < block.v_dim; ++half) {
         store_scaled(scratch.d_v + j * padded16(block.v_dim) + half * d, d, set1(1.0F),
-                     static_cast<Element*>(to.d_v) + j * to.d_v_stride +
-                         half * to.d_v_half_stride);
+                     static_cast<Element*>(to.d_v) + j * to.d_v_stride + half * to.d_v_half_stride);
       }
     }
   });

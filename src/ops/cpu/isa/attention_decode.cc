@@ -1,5 +1,5 @@
-// Attention of a few rows, bound by reading keys and values: scores are dot products along the head in
-// tiles of rows by keys, outputs sums over keys with the head's elements in the lanes.
+// Attention of a few rows, bound by reading keys and values: scores are dot products along the head
+// in tiles of rows by keys, outputs sums over keys with the head's elements in the lanes.
 #include "ops/cpu/attention_kernels.h"
 #include "ops/cpu/simd/attention_blocks.h"
 
@@ -8,10 +8,14 @@ namespace {
 
 constexpr float infinity = __builtin_inff();
 
-// Sums in registers: rows by keys of scores, rows by vectors of outputs. A single row costs what a full
-// tile does, and memory is slower still.
+// Sums in registers: rows by keys of scores, rows by vectors of outputs. A single row costs what a
+// full tile does, and memory is slower still.
 constexpr int tile_height = lanes == 16 ? 4 : 2;
 constexpr int score_keys = 4, output_vectors = 4;
+
+// The rows of one head lie apart, which the hardware's prefetcher follows badly. Running past the
+// end does no harm.
+constexpr int64_t prefetch_keys = 24;
 
 struct Scratch {
   float* q;       // (rows, q_stride): as the dot products take it, zeros behind head_dim
@@ -22,8 +26,7 @@ struct Scratch {
   float* sum;
   int64_t q_stride;
 
-  Scratch(const QueryBlock& block, float* at)
-      : q(at), q_stride(padded16(block.head_dim) + 16) {
+  Scratch(const QueryBlock& block, float* at) : q(at), q_stride(padded16(block.head_dim) + 16) {
     scores = q + decode_rows * q_stride;
     p = scores + decode_rows * decode_keys;
     max = p + decode_rows * decode_keys;
@@ -61,6 +64,14 @@ SAMBAY_INLINE Vec dot_step(Vec a, Vec b, Vec c) {
   return fma(a, b, c);
 }
 
+// Line after line, so that the hardware's prefetcher sees a stream and runs ahead.
+template <class Element>
+SAMBAY_INLINE void prefetch(const Element* row, int64_t count) {
+  for (int64_t x = 0; x < count; x += 64 / static_cast<int64_t>(sizeof(Element))) {
+    __builtin_prefetch(row + x);
+  }
+}
+
 // to[r * stride + j] = sum over the lanes of x[r][j].
 SAMBAY_INLINE void store_sums(const Vec (&x)[tile_height][score_keys], int rows, float* to,
                               int64_t stride) {
@@ -79,8 +90,7 @@ SAMBAY_INLINE void store_sums(const Vec (&x)[tile_height][score_keys], int rows,
                                  _mm512_unpackhi_ps(quarter[0], quarter[1]));
   const __m512 v = _mm512_add_ps(_mm512_unpacklo_ps(quarter[2], quarter[3]),
                                  _mm512_unpackhi_ps(quarter[2], quarter[3]));
-  const __m512 sums =
-      _mm512_add_ps(_mm512_shuffle_ps(u, v, 0x44), _mm512_shuffle_ps(u, v, 0xee));
+  const __m512 sums = _mm512_add_ps(_mm512_shuffle_ps(u, v, 0x44), _mm512_shuffle_ps(u, v, 0xee));
   _mm_storeu_ps(to, _mm512_castps512_ps128(sums));
   if (rows > 1) {
     _mm_storeu_ps(to + stride, _mm512_extractf32x4_ps(sums, 2));
@@ -110,6 +120,9 @@ void score_rows(const float* q, int64_t q_stride, int rows, const Element* k, in
     const Element* key[score_keys];
     for (int i = 0; i < score_keys; ++i) {
       key[i] = k + (j + i < count ? j + i : count - 1) * k_stride;
+    }
+    for (int i = 0; i < score_keys; ++i) {
+      prefetch(k + (j + prefetch_keys + i) * k_stride, dim);
     }
     Vec sums[tile_height][score_keys];
     for (auto& row : sums) {
@@ -184,13 +197,13 @@ SAMBAY_INLINE void load_values(const Element* v, const Element* next, int64_t le
                                Vec (&to)[output_vectors]) {
 #if defined(__AVX512BF16__)
   if constexpr (in_pairs<Element>) {
-    const __m512i low_order = _mm512_set_epi16(
-        47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6, 37, 5, 36, 4,
-        35, 3, 34, 2, 33, 1, 32, 0);
+    const __m512i low_order =
+        _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6,
+                         37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
     const __m512i high_order = _mm512_add_epi16(low_order, _mm512_set1_epi16(16));
     for (int n = 0; n < output_vectors; n += 2) {
       const int64_t rest = left - n * 16;
-      const __mmask32 mask = rest >= 32  ? ~__mmask32{0}
+      const __mmask32 mask = rest >= 32 ? ~__mmask32{0}
                              : rest > 0 ? (__mmask32{1} << rest) - 1
                                         : __mmask32{0};
       const __m512i a = _mm512_maskz_loadu_epi16(mask, v + n * 16);
@@ -205,8 +218,8 @@ SAMBAY_INLINE void load_values(const Element* v, const Element* next, int64_t le
   for (int n = 0; n < output_vectors; ++n) {
     const int64_t rest = left - n * lanes;
     to[n] = rest >= lanes ? load(v + n * lanes)
-            : rest > 0   ? load(v + n * lanes, First{static_cast<int>(rest)})
-                         : set1(0.0F);
+            : rest > 0    ? load(v + n * lanes, First{static_cast<int>(rest)})
+                          : set1(0.0F);
   }
 }
 
@@ -225,6 +238,9 @@ void add_values(const char* p, int rows, const Element* v, int64_t v_stride, int
   }
   for (int j = 0; j < count; j += step) {
     const Element* row = v + j * v_stride;
+    for (int i = 0; i < step; ++i) {
+      prefetch(row + (prefetch_keys + i) * v_stride, left);
+    }
     Vec values[output_vectors];
     load_values(row, j + 1 < count ? row + v_stride : row, left, values);
     for (int r = 0; r < tile_height; ++r) {

@@ -1,5 +1,6 @@
-// Flash attention, one block of queries in the lanes: scores and outputs stand transposed, so that keys
-// and values are broadcast where they lie and softmax runs down the lanes without a horizontal step.
+// Flash attention, one block of queries in the lanes: scores and outputs stand transposed, so that
+// keys and values are broadcast where they lie and softmax runs down the lanes without a horizontal
+// step.
 #include "ops/cpu/attention_kernels.h"
 #include "ops/cpu/simd/attention_blocks.h"
 
@@ -109,7 +110,8 @@ void mask_scores(const QueryBlock& block, int64_t first_key, int count, float* s
       const Vec key = set1(static_cast<float>(j));
       const Vec none = set1(-infinity);
       float* at = scores + j * attention_lanes + n;
-      store(at, select(less_than(after, key), select(less_than(key, before), load(at), none), none));
+      store(at,
+            select(less_than(after, key), select(less_than(key, before), load(at), none), none));
     }
   }
 }
@@ -119,9 +121,11 @@ void visit_with(const QueryBlock& block, const KeyRun& run, float* memory) {
   constexpr bool pairs = in_pairs<Element>;
   const Scratch scratch(block, memory);
   const int64_t d = block.head_dim;
-  for (int64_t done = 0; done < run.count; done += attention_keys) {
-    const int count =
-        static_cast<int>(run.count - done < attention_keys ? run.count - done : attention_keys);
+  // Blocks of like sizes, rather than full ones and a sliver; even, since keys come in pairs.
+  const int64_t blocks = (run.count + attention_keys - 1) / attention_keys;
+  const int64_t size = ((run.count + blocks - 1) / blocks + 1) / 2 * 2;
+  for (int64_t done = 0; done < run.count; done += size) {
+    const int count = static_cast<int>(run.count - done < size ? run.count - done : size);
     const Element* k = static_cast<const Element*>(run.k) + done * run.k_stride;
     const Element* v = static_cast<const Element*>(run.v) + done * run.v_stride;
     product<pairs>(broadcast_rows(k, run.k_stride, d, count, scratch.keys), count, scratch.queries,
@@ -130,11 +134,11 @@ void visit_with(const QueryBlock& block, const KeyRun& run, float* memory) {
     mask_scores(block, run.first + done, count, scratch.scores);
     softmax<pairs>(block, count, scratch);
     for (int64_t half = 0; half * d < block.v_dim; ++half) {
-      product<pairs>(broadcast_columns(v + half * run.v_half_stride, run.v_stride, d, count,
-                                 scratch.values),
-                     d, pairs ? scratch.paired : scratch.scores, attention_lanes,
-                     pairs ? (count + 1) / 2 : count, scratch.acc + half * d * attention_lanes,
-                     attention_lanes, block.width(), true);
+      product<pairs>(
+          broadcast_columns(v + half * run.v_half_stride, run.v_stride, d, count, scratch.values),
+          d, pairs ? scratch.paired : scratch.scores, attention_lanes,
+          pairs ? (count + 1) / 2 : count, scratch.acc + half * d * attention_lanes,
+          attention_lanes, block.width(), true);
     }
   }
 }
@@ -151,8 +155,8 @@ void finish(const QueryBlock& block, const float* memory, const AttentionPartial
   const Scratch scratch(block, const_cast<float*>(memory));
   copy_row(scratch.max, block.rows(), partial.max);
   copy_row(scratch.sum, block.rows(), partial.sum);
-  transpose([&](int64_t x) { return scratch.acc + x * attention_lanes; }, block.v_dim,
-            block.rows(), partial.acc, block.v_dim);
+  transpose([&](int64_t x) { return scratch.acc + x * attention_lanes; }, block.v_dim, block.rows(),
+            partial.acc, block.v_dim);
 }
 
 template <class Element>
@@ -195,7 +199,6 @@ void merge(const AttentionPartial& partial, int row, int count, int64_t stride, 
 }  // namespace
 
 extern const AttentionForwardKernels attention_forward_kernels;
-const AttentionForwardKernels attention_forward_kernels = {begin, visit, finish,
-                                                                      merge};
+const AttentionForwardKernels attention_forward_kernels = {begin, visit, finish, merge};
 
 }  // namespace sambay::ops::SAMBAY_ISA_NAMESPACE

@@ -25,16 +25,6 @@ SAMBAY_INLINE float row_sum(int64_t width, Value value) {
   return sum(even + odd);
 }
 
-// Keeps the lanes behind the row's end at zero.
-SAMBAY_INLINE Vec only(Vec a, Whole /*all*/) {
-  return a;
-}
-SAMBAY_INLINE Vec only(Vec a, First part) {
-  alignas(64) float values[lanes];
-  store(values, a);
-  return load_n(values, part.n);
-}
-
 template <class T>
 Statistics statistics(const NormArguments& work, const T* x) {
   const auto D = static_cast<float>(work.width);

@@ -33,9 +33,7 @@ static void pack_lanes(const QueryBlock& block, const Element* from, int64_t str
                        int64_t head_stride, int64_t dim, float* rows, float* to) {
   const int count = block.rows();
   const int64_t units = units_of<Element>(dim);
-  const auto at = [&](int64_t lane) {
-    return lane_row(block, from, stride, head_stride, lane);
-  };
+  const auto at = [&](int64_t lane) { return lane_row(block, from, stride, head_stride, lane); };
   if constexpr (sizeof(Element) == sizeof(float)) {
     transpose(at, count, units, to, attention_lanes);
   } else if (in_pairs<Element> && dim % 2 == 0) {
@@ -49,8 +47,7 @@ static void pack_lanes(const QueryBlock& block, const Element* from, int64_t str
         copy_row(at(lane), dim, rows + lane * units);
       }
     }
-    transpose([&](int64_t lane) { return rows + lane * units; }, count, units, to,
-              attention_lanes);
+    transpose([&](int64_t lane) { return rows + lane * units; }, count, units, to, attention_lanes);
   }
   if (count < block.width()) {
     for (int64_t u = 0; u < units; ++u) {
@@ -93,8 +90,7 @@ SAMBAY_INLINE Broadcast broadcast_columns(const Element* from, int64_t stride, i
     if constexpr (in_pairs<Element>) {
       for (int j = 0; j < count; j += 2) {
         const Element* row = from + j * stride;
-        interleave(row, j + 1 < count ? row + stride : nullptr, dim, width,
-                   copy + j / 2 * width);
+        interleave(row, j + 1 < count ? row + stride : nullptr, dim, width, copy + j / 2 * width);
       }
     } else {
       for (int j = 0; j < count; ++j) {

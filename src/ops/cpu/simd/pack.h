@@ -8,6 +8,17 @@
 namespace sambay::ops::SAMBAY_ISA_NAMESPACE {
 namespace {
 
+#if defined(__AVX512F__)
+SAMBAY_INLINE __mmask16 mask_of(int64_t count) {
+  return count >= lanes ? static_cast<__mmask16>(0xffff)
+         : count <= 0   ? static_cast<__mmask16>(0)
+                        : first_lanes(static_cast<int>(count));
+}
+SAMBAY_INLINE __m512i load_halves(const Bf16* p, __mmask16 present) {
+  return _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(present, p));
+}
+#endif
+
 // How one packed word is made of what stands at (lane, k) and, for pairs, at (lane, k + 1).
 struct PackF32 {
   using Source = float;
@@ -15,6 +26,9 @@ struct PackF32 {
   static constexpr int64_t k_group = 1;
   static Word word(Source first, Source) { return first; }
 #if defined(__AVX512F__)
+  static __m512i words(const Source* first, const Source*, __mmask16 present) {
+    return _mm512_maskz_loadu_epi32(present, first);
+  }
   static __m512i load_words(const Source* p, int64_t k) {
     return k >= 16 ? _mm512_loadu_si512(p)
                    : _mm512_maskz_loadu_epi32(static_cast<__mmask16>((1U << k) - 1), p);
@@ -33,6 +47,9 @@ struct PackWidened {
     return wide;
   }
 #if defined(__AVX512F__)
+  static __m512i words(const Source* first, const Source*, __mmask16 present) {
+    return _mm512_slli_epi32(load_halves(first, present), 16);
+  }
   static __m512i load_words(const Source* p, int64_t k) {
     const __m256i bits = k >= 16
                              ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
@@ -49,6 +66,12 @@ struct PackPairs {
   static constexpr int64_t k_group = 2;
   static Word word(Source first, Source second) {
     return first.bits | static_cast<uint32_t>(second.bits) << 16;
+  }
+  static __m512i words(const Source* first, const Source* second, __mmask16 present) {
+    const __m512i low = load_halves(first, present);
+    return second == nullptr
+               ? low
+               : _mm512_or_si512(low, _mm512_slli_epi32(load_halves(second, present), 16));
   }
   static __m512i load_words(const Source* p, int64_t k) {
     return k >= 32 ? _mm512_loadu_si512(p)
@@ -67,19 +90,21 @@ void pack_lanes(const PackPanel& panel) {
   auto* out = static_cast<typename P::Word*>(panel.packed);
   for (int64_t k = 0; k < panel.k; k += P::k_group) {
     const auto* first = source + k * panel.k_stride;
-    if (P::k_group == 2 && k + 1 < panel.k) {
-      const auto* second = first + panel.k_stride;
-      for (int64_t lane = 0; lane < panel.lanes; ++lane) {
-        out[lane] = P::word(first[lane], second[lane]);
-      }
-    } else {
-      for (int64_t lane = 0; lane < panel.lanes; ++lane) {
-        out[lane] = P::word(first[lane], typename P::Source{});
-      }
+    const auto* second = P::k_group == 2 && k + 1 < panel.k ? first + panel.k_stride : nullptr;
+#if defined(__AVX512F__)
+    for (int64_t lane = 0; lane < panel.width; lane += lanes) {
+      const __mmask16 present = mask_of(panel.lanes - lane);
+      const __m512i words =
+          P::words(first + lane, second == nullptr ? nullptr : second + lane, present);
+      _mm512_mask_storeu_epi32(out + lane, mask_of(panel.width - lane), words);
     }
-    for (int64_t lane = panel.lanes; lane < panel.width; ++lane) {
-      out[lane] = typename P::Word{};
+#else
+    for (int64_t lane = 0; lane < panel.width; ++lane) {
+      out[lane] = lane < panel.lanes ? P::word(first[lane], second == nullptr ? typename P::Source{}
+                                                                              : second[lane])
+                                     : typename P::Word{};
     }
+#endif
     out += panel.width;
   }
 }

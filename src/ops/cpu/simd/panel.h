@@ -1,8 +1,8 @@
 // Small dense products and the layouts they want, for attention's blocks of at most 64 by 64.
 //
 // Everything is counted in units of four bytes: one float, or at the levels with a bf16 dot product
-// two neighbours along the summed index. A product is c[i][n] (+)= sum_u a(i, u) . b[u][n]: a is broadcast
-// unit by unit and so may lie anyhow in memory, b has its lanes side by side.
+// two neighbours along the summed index. A product is c[i][n] (+)= sum_u a(i, u) . b[u][n]: a is
+// broadcast unit by unit and so may lie anyhow in memory, b has its lanes side by side.
 #pragma once
 
 #include "ops/cpu/simd/vec.h"
@@ -96,11 +96,20 @@ static void tile_column(Broadcast a, int64_t rows, const float* b, int64_t b_str
     advance(4);
   }
   switch (rows) {
-    case 4: tile<pairs, 4, vectors>(a, b, b_stride, steps, c, c_stride, add); break;
-    case 3: tile<pairs, 3, vectors>(a, b, b_stride, steps, c, c_stride, add); break;
-    case 2: tile<pairs, 2, vectors>(a, b, b_stride, steps, c, c_stride, add); break;
-    case 1: tile<pairs, 1, vectors>(a, b, b_stride, steps, c, c_stride, add); break;
-    default: break;
+    case 4:
+      tile<pairs, 4, vectors>(a, b, b_stride, steps, c, c_stride, add);
+      break;
+    case 3:
+      tile<pairs, 3, vectors>(a, b, b_stride, steps, c, c_stride, add);
+      break;
+    case 2:
+      tile<pairs, 2, vectors>(a, b, b_stride, steps, c, c_stride, add);
+      break;
+    case 1:
+      tile<pairs, 1, vectors>(a, b, b_stride, steps, c, c_stride, add);
+      break;
+    default:
+      break;
   }
 }
 
@@ -192,20 +201,23 @@ SAMBAY_INLINE void store_zeros(float* to, int64_t count) {
   for_lanes(count, [&](int64_t i, auto n) { store(to + i, set1(0.0F), n); });
 }
 
-// Pairs (a[x], b[x]) for x in [0, count), zeros up to `padded`; b may be null, which reads as zeros.
+// Pairs (a[x], b[x]) for x in [0, count), zeros up to `padded`; b may be null, which reads as
+// zeros.
 SAMBAY_INLINE void interleave(const Bf16* a, const Bf16* b, int64_t count, int64_t padded,
                               float* to) {
 #if defined(__AVX512BF16__)
   for (int64_t x = 0; x < padded; x += 16) {
     const int64_t left = count - x;
-    const __mmask16 mask = left >= 16 ? __mmask16{0xffff} : first_lanes(left > 0 ? static_cast<int>(left) : 0);
+    const __mmask16 mask =
+        left >= 16 ? __mmask16{0xffff} : first_lanes(left > 0 ? static_cast<int>(left) : 0);
     const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, a + x));
-    const __m512i high =
-        b == nullptr ? _mm512_setzero_si512()
-                     : _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, b + x));
+    const __m512i high = b == nullptr
+                             ? _mm512_setzero_si512()
+                             : _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, b + x));
     const __m512i both = _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
     const int64_t room = padded - x;
-    _mm512_mask_storeu_epi32(to + x, room >= 16 ? __mmask16{0xffff} : first_lanes(static_cast<int>(room)), both);
+    _mm512_mask_storeu_epi32(
+        to + x, room >= 16 ? __mmask16{0xffff} : first_lanes(static_cast<int>(room)), both);
   }
 #else
   (void)a, (void)b, (void)count, (void)padded, (void)to;

@@ -149,6 +149,14 @@ SAMBAY_INLINE void store(T* p, Vec a, First part) {
   store_n(p, a, part.n);
 }
 
+// Zero in the lanes that the part does not mean.
+SAMBAY_INLINE Vec only(Vec a, Whole /*all*/) { return a; }
+SAMBAY_INLINE Vec only(Vec a, First part) {
+  alignas(64) float values[lanes];
+  store(values, a);
+  return load_n(values, part.n);
+}
+
 // Calls body(offset, Whole) over [0, count) a vector at a time, and body(offset, First) for the
 // tail.
 template <class Body>
