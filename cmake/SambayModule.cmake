@@ -28,8 +28,13 @@ endfunction()
 # only, so that the linker can never pick an inline function built for a newer CPU.
 function(sambay_isa_sources name dir)
   file(GLOB sources CONFIGURE_DEPENDS ${dir}/*.cc)
+  if(NOT sources)
+    return()
+  endif()
   set(flags_portable "")
+  set(x86 0)
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    set(x86 1)
     set(levels portable avx2 avx512 avx512bf16)
     set(flags_avx2 -mavx2 -mfma -mf16c)
     set(flags_avx512 ${flags_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512)
@@ -41,10 +46,12 @@ function(sambay_isa_sources name dir)
     add_library(sambay_${name}_${level} OBJECT ${sources})
     target_include_directories(sambay_${name}_${level} PRIVATE ${PROJECT_SOURCE_DIR}/src)
     target_compile_definitions(sambay_${name}_${level} PRIVATE SAMBAY_ISA_NAMESPACE=${level})
-    target_compile_options(sambay_${name}_${level} PRIVATE ${flags_${level}})
+    # GCC 12's AVX-512 header leaves masked-out lanes undefined on purpose and then warns about it.
+    target_compile_options(sambay_${name}_${level} PRIVATE ${flags_${level}}
+                           $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized -Wno-maybe-uninitialized>)
     target_sources(sambay_${name} PRIVATE $<TARGET_OBJECTS:sambay_${name}_${level}>)
   endforeach()
-  target_compile_definitions(sambay_${name} PRIVATE SAMBAY_X86=$<STREQUAL:${levels},portable$<SEMICOLON>avx2$<SEMICOLON>avx512$<SEMICOLON>avx512bf16>)
+  target_compile_definitions(sambay_${name} PRIVATE SAMBAY_X86=${x86})
 endfunction()
 
 # sambay_tests(NAME DEPS a b): one gtest program of the *_test.cc in this folder, one ctest per case.

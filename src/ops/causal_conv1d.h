@@ -8,10 +8,11 @@
 
 namespace sambay::ops {
 
-// out[t, e] = act(bias[e] + sum_j weight[e, j] * x[t - (W - 1) + j, e]) within each segment, zeros before a
-// sequence's start. x, out (T, E) f64 / f32 / bf16, strided rows allowed; weight (E, W), W <= 8; bias (E) or
-// undefined; both f32 (f64). states[s], if states is not empty and the entry not null: the last W - 1
-// inputs (W - 1, E) f32 (f64) of segment s's sequence, oldest first, read and then brought up to date.
+// out[t, e] = act(bias[e] + sum_j weight[e, j] * x[t - (W - 1) + j, e]) within each segment, zeros
+// before a sequence's start. x, out (T, E) f64 / f32 / bf16, strided rows allowed; weight (E, W), W
+// <= 8; bias (E) or undefined; both f32 (f64). states[s], if states is not empty and the entry not
+// null: the last W - 1 inputs (W - 1, E) f32 (f64) of segment s's sequence, oldest first, read and
+// then brought up to date.
 void causal_conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, bool silu,
                    const Segments& segments, std::span<void* const> states, const Tensor& out);
 

@@ -7,8 +7,8 @@
 
 namespace sambay {
 
-// Multiplications and additions counted one each; bytes as if every operand were read once and every
-// result written once. On Device::meta nothing else happens: a dry run is a price list.
+// Multiplications and additions counted one each; bytes as if every operand were read once and
+// every result written once. On Device::meta nothing else happens: a dry run is a price list.
 struct Cost {
   double matrix_flops = 0;  // matmul and attention products: what the matrix peak bounds
   double other_flops = 0;   // scans, norms, activations; an exponential counts as one
@@ -21,7 +21,8 @@ struct Cost {
   Cost& operator+=(const Cost& other);
 };
 
-// Adds the costs of the ops that this thread calls during its life to `total`. Nests.
+// Adds the costs of the ops that this thread calls during its life to `total`. Nests: a cost
+// goes to the outer meters too.
 class ScopedCostMeter {
  public:
   explicit ScopedCostMeter(Cost& total);
@@ -30,7 +31,9 @@ class ScopedCostMeter {
   ScopedCostMeter& operator=(const ScopedCostMeter&) = delete;
 
  private:
-  Cost* before_;
+  friend void count_cost(const Cost& cost);
+  Cost& total_;
+  ScopedCostMeter* before_;
 };
 
 // Called by every op once per call; costs nothing when no meter is in force.

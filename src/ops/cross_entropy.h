@@ -22,14 +22,14 @@ struct CrossEntropySums {
   int64_t counted = 0;  // rows with a target
 };
 
-// logits = hidden (T, D) weight^T (V, D), computed and consumed in blocks of rows; f64, f32 or bf16 inputs,
-// logits in fp32 (f64). vocabulary <= V masks the padding rows of the weight out of the softmax. With
-// d_hidden (T, D; dtype of hidden, overwritten) and d_weight ((V, D) f32 or f64, added to) defined, the
-// gradients of gradient_scale * loss are computed in the same pass.
+// logits = hidden (T, D) weight^T (V, D), computed and consumed in blocks of rows; f64, f32 or bf16
+// inputs, logits in fp32 (f64). vocabulary <= V masks the padding rows of the weight out of the
+// softmax. With d_hidden (T, D; dtype of hidden, overwritten) and d_weight ((V, D) f32 or f64,
+// added to) defined, the gradients of gradient_scale * loss are computed in the same pass.
 CrossEntropySums linear_cross_entropy(const Tensor& hidden, const Tensor& weight,
                                       std::span<const int32_t> targets, int64_t vocabulary,
-                                      const CrossEntropyOptions& options, const Tensor& d_hidden = {},
-                                      const Tensor& d_weight = {});
+                                      const CrossEntropyOptions& options,
+                                      const Tensor& d_hidden = {}, const Tensor& d_weight = {});
 
 // log softmax(logits)[target] of each row of logits (T, V) f32 (f64); 0 for ignored targets.
 void target_log_probs(const Tensor& logits, std::span<const int32_t> targets,

@@ -14,7 +14,8 @@ void silu_mul(const Tensor& gate, const Tensor& up, const Tensor& out);
 void silu_mul_backward(const Tensor& gate, const Tensor& up, const Tensor& d_out,
                        const Tensor& d_gate, const Tensor& d_up);
 
-// out = x + scale * y; dtypes may differ. out may be x itself: the residual stream is added to in place.
+// out = x + scale * y; dtypes may differ. out may be x itself: the residual stream is added to in
+// place.
 void add_scaled(const Tensor& x, const Tensor& y, float scale, const Tensor& out);
 
 // out = scale * x, any dtypes: cast, copy and scaling.
@@ -26,14 +27,14 @@ void select_rows(const Tensor& x, const Segments& all, const Segments& wanted, c
 void select_rows_backward(const Tensor& d_out, const Segments& all, const Segments& wanted,
                           const Tensor& d_x);
 
-// out (T, D) = table[ids[t]]; out f32 (f64) or table's dtype. Throws Error naming the first id outside
-// [0, V).
+// out (T, D) = table[ids[t]]; out f32 (f64) or table's dtype. Throws Error naming the first id
+// outside [0, V).
 void embedding(std::span<const int32_t> ids, const Tensor& table, const Tensor& out);
 // d_table (V, D) f32 (f64) += rows of d_out; rows of one id are summed in the order of t.
 void embedding_backward(std::span<const int32_t> ids, const Tensor& d_out, const Tensor& d_table);
 
-// Rotary positions (spec section 4, half split): each head of x (T, H, d) is turned by the angle of its
-// row's position; inverse turns back, which is also the backward. out may be x.
+// Rotary positions (spec section 4, half split): each head of x (T, H, d) is turned by the angle of
+// its row's position; inverse turns back, which is also the backward. out may be x.
 void rope(const Tensor& x, const Segments& segments, double base, bool inverse, const Tensor& out);
 
 }  // namespace sambay::ops

@@ -5,8 +5,9 @@
 
 namespace sambay::ops {
 
-// out = x / sqrt(mean(x^2) + eps) * weight. x (T, D) f32, bf16 or f64; weight (D) f32 (f64); out (T, D) in
-// any of x's dtypes (f64 only with f64). Statistics in fp32. x and out may have strided rows.
+// out = x / sqrt(mean(x^2) + eps) * weight. x (T, D) f32, bf16 or f64; weight (D) f32 (f64); out
+// (T, D) in any of x's dtypes (f64 only with f64). Statistics in fp32. x and out may have strided
+// rows.
 void rms_norm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out);
 
 // d_x (T, D), overwritten, dtype of x; d_weight (D) += ..., f32 (f64). d_out has the dtype of out.

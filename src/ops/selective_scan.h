@@ -17,8 +17,8 @@ struct SelectiveScanInputs {
   Tensor a_log, skip, dt_bias;
 };
 
-// The same tensors' gradients: u, dt_raw, b, c overwritten in the inputs' dtype (may be strided), a_log,
-// skip, dt_bias added to in f32 (f64).
+// The same tensors' gradients: u, dt_raw, b, c overwritten in the inputs' dtype (may be strided),
+// a_log, skip, dt_bias added to in f32 (f64).
 using SelectiveScanGradients = SelectiveScanInputs;
 
 // Every so many rows of a segment the forward can keep X for the backward to start again from.
@@ -26,9 +26,9 @@ inline constexpr int64_t scan_checkpoint_rows = 64;
 // Sum over the segments of ceil(rows / scan_checkpoint_rows).
 int64_t scan_checkpoints(const Segments& segments);
 
-// y (T, E) in u's dtype. states[s], if not null: X (E, N) f32 (f64) of segment s's sequence, read and then
-// brought up to date. checkpoints: undefined, or (scan_checkpoints(), E, N) f32 (f64): X before each block
-// of rows.
+// y (T, E) in u's dtype. states[s], if not null: X (E, N) f32 (f64) of segment s's sequence, read
+// and then brought up to date. checkpoints: undefined, or (scan_checkpoints(), E, N) f32 (f64): X
+// before each block of rows.
 void selective_scan(const SelectiveScanInputs& in, const Segments& segments,
                     std::span<void* const> states, const Tensor& y, const Tensor& checkpoints = {});
 

@@ -22,10 +22,10 @@ struct Arena::Impl {
   std::byte* base = nullptr;
   size_t reserved = 0;
   mutable std::mutex mutex;
-  std::map<size_t, size_t> free_by_offset;             // offset -> bytes
-  std::set<std::pair<size_t, size_t>> free_by_size;    // (bytes, offset): best fit, lowest first
-  std::unordered_map<size_t, size_t> used;             // offset -> bytes
-  size_t end = 0;  // everything from here on has never been cut
+  std::map<size_t, size_t> free_by_offset;           // offset -> bytes
+  std::set<std::pair<size_t, size_t>> free_by_size;  // (bytes, offset): best fit, lowest first
+  std::unordered_map<size_t, size_t> used;           // offset -> bytes
+  size_t end = 0;                                    // everything from here on has never been cut
   size_t in_use = 0, peak = 0;
 
   void add_free(size_t offset, size_t bytes) {

@@ -15,9 +15,9 @@ namespace sambay {
 // shows shapes, operations, bytes and peak memory exactly as the real one would have them.
 enum class Device : uint8_t { cpu, meta };
 
-// A range of address space from which blocks are cut best fit, lowest address first, and merged when
-// they return. The same sequence of calls gives the same addresses; so the peak of a dry run on
-// Device::meta is the peak of the real run. Thread-safe.
+// A range of address space from which blocks are cut best fit, lowest address first, and merged
+// when they return. The same sequence of calls gives the same addresses; so the peak of a dry run
+// on Device::meta is the peak of the real run. Thread-safe.
 class Arena {
  public:
   // Reserves address space, not memory: pages are touched as blocks are used.

@@ -22,7 +22,8 @@ int64_t Shape::elements() const {
 }
 
 bool Shape::operator==(const Shape& other) const {
-  return rank_ == other.rank_ && std::equal(dims_.begin(), dims_.begin() + rank_, other.dims_.begin());
+  return rank_ == other.rank_ &&
+         std::equal(dims_.begin(), dims_.begin() + rank_, other.dims_.begin());
 }
 
 std::string Shape::text() const {
@@ -94,7 +95,9 @@ Tensor Tensor::borrow(void* data, Shape shape, DType dtype, std::shared_ptr<cons
   return out;
 }
 
-Device Tensor::device() const { return storage_ ? storage_->device : Device::cpu; }
+Device Tensor::device() const {
+  return storage_ ? storage_->device : Device::cpu;
+}
 
 Arena& Tensor::arena() const {
   return storage_ && storage_->arena != nullptr ? *storage_->arena : default_arena(device());

@@ -77,7 +77,7 @@ class Tensor {
   // Splits the innermost dimension: (T, E) -> (T, n, E / n), strided rows allowed.
   Tensor split_last(int64_t parts) const;
 
-  Tensor clone() const;  // contiguous copy of the elements in arena()
+  Tensor clone() const;                        // contiguous copy of the elements in arena()
   void copy_from(const Tensor& source) const;  // same shape and dtype; either may be strided
   void zero() const;
 

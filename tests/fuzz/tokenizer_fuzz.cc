@@ -1,5 +1,3 @@
-// links: text
-//
 // The first byte chooses: the rest is a tokenizer.json, or a text for a tokenizer made on the spot.
 // Any file is read or refused by an Error; any text survives the round trip, whole and streamed.
 #include <cstddef>

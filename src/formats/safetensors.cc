@@ -1,0 +1,272 @@
+#include "formats/safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/json_fields.h"
+
+namespace sambay {
+namespace {
+
+constexpr size_t length_bytes = 8;
+constexpr uint64_t max_header_bytes = 100'000'000;  // the limit of the format's own reader
+constexpr size_t alignment = 64;
+constexpr uint64_t max_dimension = uint64_t{1} << 48;
+constexpr const char* metadata_key = "__metadata__";
+
+struct DTypeName {
+  const char* text;
+  DType dtype;
+};
+constexpr DTypeName dtype_names[] = {{"F64", DType::f64},   {"F32", DType::f32},
+                                     {"BF16", DType::bf16}, {"I64", DType::i64},
+                                     {"I32", DType::i32},   {"U8", DType::u8}};
+
+const char* file_name(DType dtype) {
+  return std::ranges::find(dtype_names, dtype, &DTypeName::dtype)->text;
+}
+
+struct Entry {
+  DType dtype = DType::f32;
+  Shape shape;
+  uint64_t begin = 0, end = 0;  // from the first byte after the header
+};
+
+// JSON whose objects name no key twice and nest no deeper than a header does.
+nlohmann::json parse_header(std::string_view text, const std::string& where) {
+  constexpr int max_depth = 3;
+  std::vector<std::set<std::string>> keys;
+  const auto watch = [&](int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+    using Event = nlohmann::json::parse_event_t;
+    if (depth > max_depth) {
+      fail(where, "header: nested deeper than {}", max_depth);
+    }
+    if (event == Event::object_start) {
+      keys.emplace_back();
+    } else if (event == Event::object_end) {
+      keys.pop_back();
+    } else if (event == Event::key && !keys.back().insert(value.get<std::string>()).second) {
+      fail(where, "header: {} stands twice", value.dump());
+    }
+    return true;
+  };
+  try {
+    return nlohmann::json::parse(text, watch);
+  } catch (const nlohmann::json::exception& e) {
+    fail(where, "header: not JSON ({})", e.what());
+  }
+}
+
+uint64_t natural(const nlohmann::json& value, uint64_t limit, const std::string& where,
+                 const char* field) {
+  if (!value.is_number_unsigned() || value.get<uint64_t>() > limit) {
+    fail(where, "{}: {} is not a whole number from 0 to {}", field, value.dump().substr(0, 60),
+         limit);
+  }
+  return value.get<uint64_t>();
+}
+
+Shape parse_shape(const nlohmann::json& value, const std::string& where) {
+  if (!value.is_array() || value.size() > Shape::max_rank) {
+    fail(where, "shape: expected a list of at most {} sizes, got {}", Shape::max_rank,
+         value.dump().substr(0, 60));
+  }
+  std::vector<int64_t> dims;
+  uint64_t product = 1;
+  for (const auto& item : value) {
+    const uint64_t dim = natural(item, max_dimension, where, "shape");
+    if (__builtin_mul_overflow(product, std::max<uint64_t>(dim, 1), &product) ||
+        product > max_dimension) {
+      fail(where, "shape: {} is larger than any file", value.dump());
+    }
+    dims.push_back(static_cast<int64_t>(dim));
+  }
+  return Shape(std::span<const int64_t>(dims));
+}
+
+Entry parse_entry(const nlohmann::json& value, uint64_t data_bytes, const std::string& where) {
+  JsonFields fields(value, where);
+  Entry entry;
+  const auto dtype = fields.required<std::string>("dtype");
+  const auto* known = std::ranges::find(dtype_names, dtype, &DTypeName::text);
+  if (known == std::end(dtype_names)) {
+    fail(where, "dtype: {} is not one of F64, F32, BF16, I64, I32, U8", dtype);
+  }
+  entry.dtype = known->dtype;
+  entry.shape = parse_shape(fields.raw("shape"), where);
+  const auto& offsets = fields.raw("data_offsets");
+  if (!offsets.is_array() || offsets.size() != 2) {
+    fail(where, "data_offsets: expected [begin, end], got {}", offsets.dump().substr(0, 60));
+  }
+  entry.begin = natural(offsets[0], data_bytes, where, "data_offsets");
+  entry.end = natural(offsets[1], data_bytes, where, "data_offsets");
+  fields.no_others();
+  const uint64_t bytes = static_cast<uint64_t>(entry.shape.elements()) * size_of(entry.dtype);
+  if (entry.begin > entry.end || entry.end - entry.begin != bytes) {
+    fail(where, "data_offsets: [{}, {}] does not hold the {} bytes of {} {}", entry.begin,
+         entry.end, bytes, dtype, entry.shape.text());
+  }
+  return entry;
+}
+
+std::map<std::string, std::string> parse_metadata(const nlohmann::json& value,
+                                                  const std::string& where) {
+  JsonFields fields(value, where + ": " + metadata_key);
+  std::map<std::string, std::string> metadata;
+  for (const auto& [key, text] : value.items()) {
+    metadata.emplace(key, fields.required<std::string>(key));
+  }
+  return metadata;
+}
+
+// The tensors cover the data from its first to its last byte, each byte once.
+void check_cover(const std::map<std::string, Entry>& entries, uint64_t data_bytes,
+                 const std::string& where) {
+  std::vector<std::pair<const Entry*, const std::string*>> order;
+  for (const auto& [name, entry] : entries) {
+    order.emplace_back(&entry, &name);
+  }
+  std::ranges::sort(order, [](const auto& a, const auto& b) {
+    return std::pair(a.first->begin, a.first->end) < std::pair(b.first->begin, b.first->end);
+  });
+  uint64_t covered = 0;
+  for (const auto& [entry, name] : order) {
+    if (entry->begin != covered) {
+      fail(where, "{}: begins at byte {} where {} was expected ({})", *name, entry->begin, covered,
+           entry->begin < covered ? "overlap" : "hole");
+    }
+    covered = entry->end;
+  }
+  if (covered != data_bytes) {
+    fail(where, "{} bytes of data where the header speaks of {}", data_bytes, covered);
+  }
+}
+
+}  // namespace
+
+struct Safetensors::File {
+  explicit File(const std::filesystem::path& path) : map(path) {}
+
+  MappedFile map;
+  size_t data_begin = 0;
+  std::map<std::string, Entry> entries;
+  std::map<std::string, std::string> metadata;
+};
+
+Safetensors Safetensors::open(const std::filesystem::path& path) {
+  auto file = std::make_shared<File>(path);
+  const std::string where = path.string();
+  const std::string_view text = file->map.text();
+  if (text.size() < length_bytes) {
+    fail(where, "{} bytes are too few for a safetensors file", text.size());
+  }
+  uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, text.data(), length_bytes);
+  if (header_bytes > max_header_bytes) {
+    fail(where, "header: {} bytes are more than {}", header_bytes, max_header_bytes);
+  }
+  if (header_bytes > text.size() - length_bytes) {
+    fail(where, "header: truncated, {} bytes of {}", text.size() - length_bytes, header_bytes);
+  }
+  file->data_begin = length_bytes + header_bytes;
+  const uint64_t data_bytes = text.size() - file->data_begin;
+  const auto header = parse_header(text.substr(length_bytes, header_bytes), where);
+  if (!header.is_object()) {
+    fail(where, "header: expected an object, got {}", header.type_name());
+  }
+  for (const auto& [name, value] : header.items()) {
+    if (name == metadata_key) {
+      file->metadata = parse_metadata(value, where);
+    } else {
+      file->entries.emplace(name, parse_entry(value, data_bytes, where + ": " + name));
+    }
+  }
+  check_cover(file->entries, data_bytes, where);
+  Safetensors out;
+  out.file_ = std::move(file);
+  return out;
+}
+
+std::vector<std::string> Safetensors::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : file_->entries) {
+    names.push_back(name);
+  }
+  return names;
+}
+
+bool Safetensors::contains(const std::string& name) const {
+  return file_->entries.contains(name);
+}
+
+Tensor Safetensors::get(const std::string& name) const {
+  const auto found = file_->entries.find(name);
+  if (found == file_->entries.end()) {
+    fail(path().string(), "{}: no such tensor", name);
+  }
+  const Entry& entry = found->second;
+  const auto* data = file_->map.bytes().data() + file_->data_begin + entry.begin;
+  if (reinterpret_cast<uintptr_t>(data) % alignment == 0) {
+    return Tensor::borrow(const_cast<std::byte*>(data), entry.shape, entry.dtype, file_);
+  }
+  Tensor copy = Tensor::empty(entry.shape, entry.dtype);
+  std::memcpy(copy.raw(), data, entry.end - entry.begin);
+  return copy;
+}
+
+const std::map<std::string, std::string>& Safetensors::metadata() const {
+  return file_->metadata;
+}
+
+const std::filesystem::path& Safetensors::path() const {
+  return file_->map.path();
+}
+
+void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  // Whole cache lines first, then wider elements first: every tensor that can be aligned is.
+  std::vector<const NamedTensor*> order;
+  for (const auto& tensor : tensors) {
+    order.push_back(&tensor);
+  }
+  std::ranges::stable_sort(order, std::greater{}, [](const NamedTensor* t) {
+    return std::pair(t->tensor.bytes() % alignment == 0, size_of(t->tensor.dtype()));
+  });
+
+  nlohmann::json header = nlohmann::json::object();
+  if (!metadata.empty()) {
+    header[metadata_key] = metadata;
+  }
+  uint64_t offset = 0;
+  for (const auto* named : order) {
+    const Tensor& tensor = named->tensor;
+    check(!header.contains(named->name), "tensors of a file have different names");
+    check(tensor.device() == Device::cpu, "only tensors in memory are written");
+    auto shape = nlohmann::json::array();
+    for (int i = 0; i < tensor.rank(); ++i) {
+      shape.push_back(tensor.dim(i));
+    }
+    header[named->name] = {{"dtype", file_name(tensor.dtype())},
+                           {"shape", shape},
+                           {"data_offsets", {offset, offset + tensor.bytes()}}};
+    offset += tensor.bytes();
+  }
+  std::string text = header.dump();
+  text.resize((length_bytes + text.size() + alignment - 1) / alignment * alignment - length_bytes,
+              ' ');
+  const uint64_t header_bytes = text.size();
+  write_atomically(path, [&](FileWriter& file) {
+    file.write(std::as_bytes(std::span(&header_bytes, 1)));
+    file.write(text);
+    for (const auto* named : order) {
+      const Tensor tensor = named->tensor.contiguous() ? named->tensor : named->tensor.clone();
+      file.write({static_cast<const std::byte*>(tensor.raw()), tensor.bytes()});
+    }
+  });
+}
+
+}  // namespace sambay
