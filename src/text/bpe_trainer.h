@@ -20,8 +20,8 @@ extern const char* const word_split_pattern;
 extern const char* const digit_split_pattern;
 
 struct BpeTrainerOptions {
-  int32_t vocab_size = 8192;                // bytes, merges and special tokens together
-  std::vector<std::string> special_tokens;  // take the last ids, in this order
+  int32_t vocab_size = 8192;                     // bytes, merges and special tokens together
+  std::vector<std::string> special_tokens = {};  // take the last ids, in this order
   std::string split_pattern = word_split_pattern;
 };
 
