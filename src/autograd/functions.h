@@ -28,9 +28,11 @@ std::vector<Var> split_last(Exec& exec, const Var& x, std::span<const int64_t> s
 Var select_rows(Exec& exec, const Var& x, const Segments& all, const Segments& wanted);
 // Residual stream in accum.
 Var embedding(Exec& exec, std::span<const int32_t> ids, const Weight& table);
+// x is turned in place: it must have no other consumer.
 Var rope(Exec& exec, const Var& x, int64_t heads, const Segments& segments, double base);
 
-// states: one pointer a segment or empty (recorded passes run without states).
+// weight (E, 1, W), as it is stored. states: one pointer a segment or empty (recorded passes run
+// without states).
 Var causal_conv1d(Exec& exec, const Var& x, const Weight& weight, const Weight* bias, bool silu,
                   const Segments& segments, std::span<void* const> states);
 
@@ -58,7 +60,7 @@ struct DifferentialWeights {
 Var differential(Exec& exec, const Var& attn, int64_t heads, const DifferentialWeights& weights,
                  float lambda_init, float eps);
 
-// Runs body without recording, keeps only its inputs, and runs it again, recorded, in the backward.
+// Runs body, keeps only its inputs, and runs it again in the backward, which gives the same bits.
 // body must depend on nothing that changes in between but its inputs and weights.
 using Recomputed = std::function<std::vector<Var>(Exec&, std::span<const Var>)>;
 std::vector<Var> recompute(Exec& exec, std::span<const Var> inputs, const Recomputed& body);

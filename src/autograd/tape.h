@@ -52,6 +52,7 @@ class Tape {
   // Runs in backward(), last recorded first, and only if some output has received a gradient. The
   // closure owns what it saved and is destroyed after it ran.
   void record(std::initializer_list<Var> outputs, std::function<void()> backward);
+  void record(std::span<const Var> outputs, std::function<void()> backward);
 
   // For closures: the gradient that an output received (zeros if none did; only one output need
   // have one), and where an input's goes. Inputs that are not tracked must not be asked for.
@@ -61,7 +62,8 @@ class Tape {
   void accumulate(const Var& input, const Tensor& gradient);
   bool received(const Var& var) const;
 
-  // Seeds (value, gradient) and runs the tape; it is empty afterwards but for leaves.
+  // Seeds (value, gradient) and runs the tape; it is empty afterwards but for leaves. The seeds'
+  // buffers are taken over and may be written to.
   void backward(const Var& seed, const Tensor& seed_gradient);
   void backward(std::span<const Var> seeds, std::span<const Tensor> seed_gradients);
 
@@ -71,21 +73,51 @@ class Tape {
   struct Slot {
     Shape shape;
     DType dtype = DType::f32;
-    Tensor gradient;
+    Tensor gradient;  // of a part: a view of its parent's
     bool is_leaf = false;
     bool filled = false;
     int32_t parent = -1;  // of a part of split_last
     int64_t first_column = 0;
+    int32_t first_part = -1;  // of a value that was split: its parts are neighbours
+    int32_t parts = 0;
   };
   struct Node {
-    std::vector<int32_t> outputs;
+    size_t first_output;  // the node's outputs are outputs_ from here to the next node's first
     std::function<void()> backward;
   };
-  Slot& slot(const Var& var);
+  int32_t add_slot(const Tensor& value);
+  Slot& slot(int32_t index) { return slots_[static_cast<size_t>(index)]; }
+  const Slot& slot(int32_t index) const { return slots_[static_cast<size_t>(index)]; }
+  bool slot_received(int32_t index) const;
+  const Tensor& buffer(int32_t index);
+  void zero_missing_parts(int32_t index);
+  void release(int32_t index);
+  void run();
 
   Arena* arena_;
   std::vector<Slot> slots_;
   std::vector<Node> nodes_;
+  std::vector<int32_t> outputs_;
+};
+
+// The slot alone: what a closure keeps of a value that its backward does not need.
+inline Var handle(const Var& var) {
+  return {{}, var.slot};
+}
+
+// Where an op that overwrites its result puts the gradient of `input`: the tape's own buffer while
+// that is empty, else a temporary, which finish() adds to it.
+class InputGradient {
+ public:
+  // Of an untracked input the tensor is undefined or, with `scratch`, a buffer that nobody reads.
+  InputGradient(Tape& tape, const Var& input, bool scratch = false);
+  const Tensor& tensor() const { return tensor_; }
+  // After the op has written.
+  void finish();
+
+ private:
+  GradientTarget target_;
+  Tensor tensor_;
 };
 
 }  // namespace sambay

@@ -5,9 +5,8 @@
 
 namespace sambay {
 
-void invariant_broken(std::string_view invariant, std::source_location where) {
-  fmt::print(stderr, "sambay: broken invariant: {} ({}:{})\n", invariant, where.file_name(),
-             where.line());
+void invariant_broken(std::string_view invariant, const char* file, int line) {
+  fmt::print(stderr, "sambay: broken invariant: {} ({}:{})\n", invariant, file, line);
   std::fflush(stderr);
   std::abort();
 }

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <source_location>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -24,14 +23,15 @@ template <class... Args>
 }
 
 // Stops the process: a broken invariant is a bug of ours, and going on would hide it.
-[[noreturn]] void invariant_broken(std::string_view invariant,
-                                   std::source_location where = std::source_location::current());
+// (Clang 14 has no std::source_location; these are the built-ins that it is made of.)
+[[noreturn]] void invariant_broken(std::string_view invariant, const char* file = __builtin_FILE(),
+                                   int line = __builtin_LINE());
 
 // The invariant is a sentence: check(rows == h.dim(0), "the segments cover every row").
-inline void check(bool holds, std::string_view invariant,
-                  std::source_location where = std::source_location::current()) {
+inline void check(bool holds, std::string_view invariant, const char* file = __builtin_FILE(),
+                  int line = __builtin_LINE()) {
   if (!holds) [[unlikely]] {
-    invariant_broken(invariant, where);
+    invariant_broken(invariant, file, line);
   }
 }
 

@@ -1,3 +1,40 @@
-int main() {
+#include <cstdio>
+#include <exception>
+
+#include "base/error.h"
+#include "cli/commands.h"
+
+namespace {
+
+constexpr int exit_failure = 1;
+constexpr int exit_usage = 2;
+
+int run(int argc, char** argv) {
+  CLI::App app("Trains, evaluates and serves SambaY language models", "sambay");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "sambay " SAMBAY_VERSION);
+  sambay::cli::Common common;
+  for (const auto& command : sambay::cli::commands) {
+    CLI::App* sub = app.add_subcommand(command.name, command.description);
+    sub->add_flag("--json", common.json, "Print the results as JSON");
+    command.add(*sub, common);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    // Help and version are "errors" too, with exit code 0.
+    return app.exit(e) == 0 ? 0 : exit_usage;
+  }
   return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& e) {
+    fmt::print(stderr, "sambay: {}\n", e.what());
+    return exit_failure;
+  }
 }

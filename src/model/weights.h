@@ -23,10 +23,10 @@ void load_weights(Decoder& decoder, const std::filesystem::path& folder, const P
 Decoder load_model(const std::filesystem::path& folder, const Precision& precision, Arena& arena);
 
 // config.json and model.safetensors; matrices in `matrix_dtype`, the rest in f32. The folder
-// appears whole or not at all.
+// appears whole or not at all; throws Error if it exists and is not empty.
 void save_model(const Decoder& decoder, const std::filesystem::path& folder, DType matrix_dtype);
 
-// Gives every parameter a zeroed gradient buffer in accum, or takes them away.
+// Gives every parameter a zeroed gradient buffer in accum.
 void allocate_gradients(Decoder& decoder, const Precision& precision, Arena& arena);
 
 }  // namespace sambay

@@ -29,10 +29,10 @@ struct MemorySpec {
 // A memory in one forward pass. rows: `rows` laid out as `segments`. kv: fresh keys and values laid
 // out as `segments` or, when sequences carry state, the spans of all their tokens so far.
 struct Memory {
-  Segments segments;
-  Var rows;
-  Var k, v;
-  std::shared_ptr<const ops::KvSpans> spans;
+  Segments segments = {};
+  Var rows = {};
+  Var k = {}, v = {};
+  std::shared_ptr<const ops::KvSpans> spans = {};
 };
 
 // A named end where a memory is written or read: "scan", "kv", "heads", "up"; "kv", "memory".

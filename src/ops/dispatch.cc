@@ -109,6 +109,18 @@ void expect_dtype(std::string_view op, std::string_view field, const Tensor& ten
   fail(op, "{}: expected {}, got {}", field, names, name(tensor.dtype()));
 }
 
+Rows rows_of(const Tensor& matrix) {
+  if (!matrix.defined()) {
+    return {};
+  }
+  return {matrix.raw(), matrix.stride(0), matrix.dtype() == DType::bf16};
+}
+
+ConstRows const_rows_of(const Tensor& matrix) {
+  const Rows rows = rows_of(matrix);
+  return {rows.data, rows.stride, rows.bf16};
+}
+
 void convert(const Tensor& from, const Tensor& to) {
   check(from.shape() == to.shape(), "a conversion keeps the shape");
   switch (from.dtype()) {

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "ops/cpu/rows.h"
 #include "tensor/tensor.h"
 
 namespace sambay::ops {
@@ -31,6 +32,16 @@ template <class... Tensors>
 bool any_meta(const Tensors&... tensors) {
   return ((tensors.defined() && tensors.device() == Device::meta) || ...);
 }
+
+// Bytes of the elements of all the tensors; undefined ones have none.
+template <class... Tensors>
+double bytes_of(const Tensors&... tensors) {
+  return ((tensors.defined() ? static_cast<double>(tensors.bytes()) : 0.0) + ...);
+}
+
+// The kernels' view of a matrix (rank 2) of f32 or bf16; no rows for an undefined tensor.
+Rows rows_of(const Tensor& matrix);
+ConstRows const_rows_of(const Tensor& matrix);
 
 // to = from, element by element, between any two of f64, f32, bf16. Same shape, any strides.
 void convert(const Tensor& from, const Tensor& to);

@@ -92,7 +92,9 @@ TEST_P(Threads, TheFirstErrorIsThrownAgainAndThePoolLivesOn) {
       EXPECT_STREQ(error.what(), "[task] 3");
     }
     EXPECT_GE(runs, 4);
-    EXPECT_LT(runs, 1'000'000);
+    if (GetParam() == 1) {  // other threads may be through before the error is seen
+      EXPECT_EQ(runs, 4);
+    }
     std::atomic<int> after{0};
     parallel_for(10, [&](int64_t) { ++after; });
     EXPECT_EQ(after, 10);

@@ -58,9 +58,9 @@ TEST(Safetensors, ReturnsWhatWasWritten) {
   EXPECT_EQ(std::memcmp(file.get("a").data<float>(), a.data(), 24), 0);
   EXPECT_EQ(std::memcmp(file.get("b").data<int32_t>(), b.data(), 8), 0);
   EXPECT_EQ(std::memcmp(file.get("c").data<Bf16>(), c.data(), 64), 0);
-  EXPECT_THAT(
-      std::vector<float>(file.get("columns").data<float>(), file.get("columns").data<float>() + 4),
-      ElementsAre(2, 3, 5, 6));
+  const Tensor columns = file.get("columns");
+  EXPECT_THAT(std::vector<float>(columns.data<float>(), columns.data<float>() + 4),
+              ElementsAre(2, 3, 5, 6));
   EXPECT_EQ(file.get("none").shape(), (Shape{0, 4}));
   EXPECT_THROW(file.get("d"), Error);
 }

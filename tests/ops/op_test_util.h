@@ -69,7 +69,7 @@ inline Segments random_segments(Random& random, int count, int64_t rows) {
 
 // Half the distance from 1 to the next number: the relative error of one rounding.
 inline double unit_roundoff(DType dtype) {
-  return dtype == DType::f64 ? 0x1p-53 : dtype == DType::f32 ? 0x1p-24 : 0x1p-9;
+  return dtype == DType::f64 ? 0x1p-53 : dtype == DType::f32 ? 0x1p-24 : 0x1p-8;
 }
 
 // |got - expected| / |expected| in the Euclidean norm. NaN counts as infinitely wrong.

@@ -45,7 +45,7 @@ class Report:
 
 
 def run(report, what, sambay, command, options):
-    """The tensors that `sambay logits` or `sambay gradients` wrote, in float64; None after trouble."""
+    """The tensors that `sambay <command>` wrote, in float64; None after trouble."""
     with tempfile.TemporaryDirectory() as scratch:
         out = os.path.join(scratch, "out.safetensors")
         line = [sambay, command, *options, "--out", out]
@@ -122,10 +122,11 @@ def main():
     parser.add_argument("--sambay", required=True, metavar="PATH", help="the program")
     parser.add_argument("--model", metavar="DIR", help="a model folder")
     parser.add_argument("--tokens", metavar="FILE",
-                        help="safetensors with ids, segment_begin, targets; else random ones are used")
+                        help="safetensors with ids, segment_begin, targets; random if not given")
     parser.add_argument("--all-presets", action="store_true", help="a tiny model of every preset")
     parser.add_argument("--preset", nargs="+", default=[], choices=sorted(presets.PRESETS))
-    parser.add_argument("--chunk", nargs="*", type=int, default=[1, 7], help="chunk sizes to run too")
+    parser.add_argument("--chunk", nargs="*", type=int, default=[1, 7],
+                        help="also run logits in chunks of these sizes")
     parser.add_argument("--verbose", action="store_true", help="a line for every gradient")
     arguments = parser.parse_args()
     if not (arguments.model or arguments.all_presets or arguments.preset):

@@ -43,18 +43,14 @@ class Layer:
     def __contains__(self, name):
         return self.prefix + name in self.params
 
-    def product(self, name, x):
-        """The linear layer `name`, its result unrounded."""
-        out = self.round(x) @ self.round(self[name + ".weight"]).T
-        return out + self[name + ".bias"] if name + ".bias" in self else out
-
     def linear(self, name, x):
-        """The linear layer `name`, its result an activation."""
-        return self.round(self.product(name, x))
+        out = self.round(x) @ self.round(self[name + ".weight"]).T
+        return self.round(out + self[name + ".bias"] if name + ".bias" in self else out)
 
     def conv(self, name, x):
         bias = self[name + ".bias"] if name + ".bias" in self else None
-        return self.round(ops.silu(ops.causal_conv1d(x, self[name + ".weight"][:, 0], bias, self.rows)))
+        out = ops.causal_conv1d(x, self[name + ".weight"][:, 0], bias, self.rows)
+        return self.round(ops.silu(out))
 
 
 # A mixer gives its output and the values of the ports that it could write.
@@ -67,7 +63,7 @@ def mamba(h, m):
     dt_low, b, c = m.linear("x_proj", u).split([rank, n, n], dim=-1)
     dt_raw = m.round(m.round(dt_low) @ m.round(m["dt_proj.weight"]).T)  # its bias acts in fp32
     y = m.round(ops.selective_scan(u, dt_raw, b, c, m["A_log"], m["D"], m["dt_proj.bias"], m.rows))
-    return m.product("out_proj", y * ops.silu(z)), {"scan": y}
+    return m.linear("out_proj", y * ops.silu(z)), {"scan": y}
 
 
 def mamba2(h, m):
@@ -79,7 +75,7 @@ def mamba2(h, m):
     y = ops.mamba2_scan(u, dt_raw, b, c, m["A_log"], m["D"], m["dt_bias"], m.rows)
     y = m.round(y.reshape(len(h), inner))
     gated = ops.rms_norm(y * ops.silu(z), m["norm.weight"], m.options["norm_eps"])
-    return m.product("out_proj", gated), {"scan": y}
+    return m.linear("out_proj", gated), {"scan": y}
 
 
 def gated_deltanet(h, m):
@@ -94,11 +90,11 @@ def gated_deltanet(h, m):
     o = m.round(o.reshape(len(h), heads * value_dim))
     gated = o * ops.silu(m.linear("g_proj", h))
     out = ops.rms_norm(gated, m["norm.weight"], m.options["norm_eps"])
-    return m.product("o_proj", out), {"scan": o}
+    return m.linear("o_proj", out), {"scan": o}
 
 
 def queries_keys_values(h, m):
-    """q (T, H, d), k, v (T, K, d), q and k rotated where there is RoPE; a kv memory holds k rotated."""
+    """q (T, H, d), k, v (T, K, d), q and k rotated where there is RoPE, k also in a kv memory."""
     o = m.options
 
     def heads(name, count):
@@ -117,7 +113,7 @@ def attention(h, m):
     q, k, v = queries_keys_values(h, m)
     out, _ = ops.attention(q, k, v, m.rows.visible(m.options["window"]), m.options["score_scale"])
     out = m.round(out.reshape(len(h), -1))
-    return m.product("proj", out), {"kv": (k, v), "heads": out}
+    return m.linear("proj", out), {"kv": (k, v), "heads": out}
 
 
 def diff_attention(h, m):
@@ -127,22 +123,22 @@ def diff_attention(h, m):
     out = ops.differential(m.round(both), m["da.lambda_q1"], m["da.lambda_k1"], m["da.lambda_q2"],
                            m["da.lambda_k2"], m["da.subln.weight"], o["lambda_init"], o["norm_eps"])
     out = m.round(out.reshape(len(h), -1))
-    return m.product("proj", out), {"kv": (k, v), "heads": out}
+    return m.linear("proj", out), {"kv": (k, v), "heads": out}
 
 
 def gmu(h, m):
-    return m.product("gmu.out_proj", ops.silu(m.linear("gmu.in_proj", h)) * m.reads["memory"]), {}
+    return m.linear("gmu.out_proj", ops.silu(m.linear("gmu.in_proj", h)) * m.reads["memory"]), {}
 
 
 def normalized_gmu(h, m):
     gated = m.reads["memory"] * ops.silu(m.linear("gmu.in_proj", h))
     gated = ops.rms_norm(gated, m["gmu.norm.weight"], m.options["norm_eps"])
-    return m.product("gmu.out_proj", gated), {}
+    return m.linear("gmu.out_proj", gated), {}
 
 
 def mlp(h, m):
     gate, up = m.linear("w1", h).chunk(2, dim=-1)
-    return m.product("w3", ops.silu_mul(gate, up)), {"up": up}
+    return m.linear("w3", ops.silu_mul(gate, up)), {"up": up}
 
 
 MIXERS = {
@@ -163,8 +159,8 @@ def bf16_rounding(x):
 def forward(config, params, ids, rows, rounding=no_rounding):
     """Logits (T, padded vocabulary) of packed documents.
 
-    With bf16_rounding: weights of products, products' inputs, norm outputs and activations are rounded;
-    the residual stream, norm statistics, softmax, scans and the logits are not.
+    With bf16_rounding: matrices, inputs and results of products, norm outputs and activations are
+    rounded; the residual stream, norm statistics, softmax, scans and the logits are not.
     """
 
     def norm(name, x):
@@ -232,8 +228,9 @@ def mixer_shapes(o, width, reads):
     if kind == "mamba":
         e, n, rank = o["inner"], o["state"], o["dt_rank"]
         return {"in_proj.weight": (2 * e, width), "conv1d.weight": (e, 1, o["conv"]),
-                "conv1d.bias": (e,), "x_proj.weight": (rank + 2 * n, e), "dt_proj.weight": (e, rank),
-                "dt_proj.bias": (e,), "A_log": (e, n), "D": (e,), "out_proj.weight": (width, e)}
+                "conv1d.bias": (e,), "x_proj.weight": (rank + 2 * n, e),
+                "dt_proj.weight": (e, rank), "dt_proj.bias": (e,), "A_log": (e, n),
+                "D": (e,), "out_proj.weight": (width, e)}
     if kind == "mamba2":
         e, n, heads = o["inner"], o["state"], o["inner"] // o["head_dim"]
         return {"in_proj.weight": (2 * e + 2 * n + heads, width),

@@ -115,8 +115,8 @@ def gated_delta_rule(q, k, v, beta, g, rows):
 def attention(q, k, v, visible, scale, paired=False):
     """q (Q, H, d), k, v (T, K, d), visible (Q, T). Gives out (Q, H, d or 2d) and lse (Q, H).
 
-    Plain: query head n reads kv head n // (H / K). Paired (differential attention): query head 2n + r
-    reads key head 2m + r and value heads 2m, 2m + 1 side by side, m = n // (H / K).
+    Plain: query head n reads kv head n // (H / K). Paired (differential attention): query head
+    2n + r reads key head 2m + r and value heads 2m, 2m + 1 side by side, m = n // (H / K).
     """
     heads, kv_heads, d = q.shape[1], k.shape[1], q.shape[2]
     group = heads // kv_heads

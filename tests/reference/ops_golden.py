@@ -1,12 +1,12 @@
 """Writes golden/ops.safetensors: the ops' results and gradients in float64, read by the C++ tests.
 
-Tensors are named <op>.<case>.<role>.<name>. Roles: `input` (the arguments, segment_begin and the upstream
-gradient d_<output>), `option` (numbers, shape (1)), `output`, `grad` (of sum(output * d_output)).
+Tensors are named <op>.<case>.<role>.<name>. Roles: `input` (the arguments, segment_begin and the
+upstream gradient d_<output>), `option` (numbers, shape (1)), `output`, `grad` (of
+sum(output * d_output)).
 Names and shapes are those of the ops' headers.
 """
 
 import argparse
-import filecmp
 import os
 import tempfile
 
@@ -18,7 +18,7 @@ import presets
 import safetensors_io
 
 PATH = os.path.join(golden.FOLDER, "ops.safetensors")
-BEGIN = {"one": [0, 21], "packed": [0, 9, 9, 11, 25, 26]}  # an empty, a two-row and a one-row segment
+BEGIN = {"one": [0, 21], "packed": [0, 9, 9, 11, 25, 26]}  # segments of 9, 0, 2, 14, 1 rows
 
 
 class Case:
@@ -99,8 +99,9 @@ def elementwise(tensors):
 
 
 def convolutions(tensors):
-    for case, packing, bias, act in (("one", "one", True, True), ("packed", "packed", True, True),
-                                     ("no_bias", "packed", False, True), ("linear", "packed", True, False)):
+    cases = (("one", "one", True, True), ("packed", "packed", True, True),
+             ("no_bias", "packed", False, True), ("linear", "packed", True, False))
+    for case, packing, bias, act in cases:
         c = Case(tensors, "causal_conv1d", case)
         rows = c.rows(packing)
         c.option("silu", float(act))
@@ -174,8 +175,9 @@ def differentials(tensors):
 
 def cross_entropies(tensors):
     """Outputs are sums over the rows that count; grad is that of gradient_scale * loss."""
-    for case, smoothing, vocabulary in (("plain", 0.0, 40), ("smoothed", 0.1, 40), ("padded", 0.0, 37),
-                                        ("smoothed_padded", 0.1, 37)):
+    cases = (("plain", 0.0, 40), ("smoothed", 0.1, 40), ("padded", 0.0, 37),
+             ("smoothed_padded", 0.1, 37))
+    for case, smoothing, vocabulary in cases:
         c = Case(tensors, "linear_cross_entropy", case)
         hidden, weight = c.input("hidden", (9, 12)), c.input("weight", (40, 12), std=0.5)
         targets = c.constant("targets", [3, 36, -1, 0, 17, 17, -1, 5, 30])
@@ -198,8 +200,7 @@ def write(path):
 def check():
     with tempfile.TemporaryDirectory() as scratch:
         write(os.path.join(scratch, "ops"))
-        same = filecmp.cmp(os.path.join(scratch, "ops"), PATH, shallow=False)
-        assert same, "golden/ops.safetensors is not what ops_golden.py writes"
+        golden.check_same(os.path.join(scratch, "ops"), PATH)
 
 
 if __name__ == "__main__":

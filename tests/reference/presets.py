@@ -67,7 +67,7 @@ class Sizes:
 
 
 def kinds(preset, depth):
-    """The letter of every layer: R, S, A, C, G; upper half + 1 is the A that writes the shared KV."""
+    """The letter of every layer: R, S, A, C, G."""
     if preset.layout == "all":
         return "A" * depth
     if preset.layout == "transformerls":
@@ -94,8 +94,9 @@ def attention_mixer(preset, sizes, i, letter):
     mixer = {
         "kind": "diff_attention" if preset.differential else "attention",
         "heads": sizes.heads, "kv_heads": sizes.kv_heads, "head_dim": sizes.head_dim,
-        "window": sizes.window if letter == "S" else 0, "rope_base": 10000.0 if preset.rope else 0.0,
-        "score_scale": score_scale(sizes), "qkv_bias": preset.phi4, "out_bias": preset.phi4,
+        "window": sizes.window if letter == "S" else 0,
+        "rope_base": 10000.0 if preset.rope else 0.0, "score_scale": score_scale(sizes),
+        "qkv_bias": preset.phi4, "out_bias": preset.phi4,
     }
     if preset.differential:
         mixer |= {"lambda_init": ops.lambda_init(i), "norm_eps": 1e-5}
@@ -178,7 +179,7 @@ def real(name, depth):
 
 def tiny(name, *, depth=8, width=32, heads=4, kv_heads=2, head_dim=8, mlp_width=None, vocab=61,
          padded_vocab=64, window=6, state=16, dt_rank=3):
-    """The config at a size for tests: every role and multiplier present, padding in the vocabulary."""
+    """The config at a size for tests: every role and multiplier, padding in the vocabulary."""
     preset = PRESETS[name]
     inner = 2 * width
     recurrent = {

@@ -1,4 +1,4 @@
-"""Reads and writes safetensors files: 8 bytes little-endian header length, JSON header, raw data."""
+"""Reads and writes safetensors: 8 bytes little-endian header length, JSON header, data."""
 
 import json
 import struct

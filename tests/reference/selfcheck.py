@@ -63,7 +63,8 @@ def every_parameter_matters_as_its_gradient_says(config, params, batch):
         slope = (loss_at(step) - loss_at(-step)) / (2 * step)
         predicted = float((grad * direction).sum())
         # Rounding of the two losses and the third-order term of the difference.
-        allowed = 10 * EPS64 * abs(float(loss)) / step + 1e-6 * float(grad.norm() * direction.norm())
+        third_order = 1e-6 * float(grad.norm() * direction.norm())
+        allowed = 10 * EPS64 * abs(float(loss)) / step + third_order
         assert float(grad.norm()) > 0, f"{config['name']}: {name} has no gradient"
         assert abs(slope - predicted) < allowed, f"{config['name']} {name}: {slope} {predicted}"
 
@@ -80,7 +81,8 @@ def float32_agrees_with_float64(config, params, batch):
     rows = ops.Rows(batch["segment_begin"])
     exact = model.forward(config, params, batch["ids"], rows)
     single = {name: value.to(torch.float32) for name, value in params.items()}
-    assert relative(model.forward(config, single, batch["ids"], rows).to(torch.float64), exact) < 1e-5
+    logits = model.forward(config, single, batch["ids"], rows)
+    assert relative(logits.to(torch.float64), exact) < 1e-5
 
 
 def a_window_counts_the_query():
@@ -90,10 +92,11 @@ def a_window_counts_the_query():
 
 
 def differential_attention_equals_its_definition():
-    """ops.attention(paired) and ops.differential against the specification's lines, pair by pair."""
+    """ops.attention(paired) and ops.differential against the specification, pair by pair."""
     heads, kv_heads, d, t, layer, scale = 8, 4, 4, 9, 5, 0.7
     rng = presets.generator("differential")
-    q, k, v = (torch.from_numpy(rng.standard_normal((t, n, d))) for n in (heads, kv_heads, kv_heads))
+    q, k, v = (torch.from_numpy(rng.standard_normal((t, n, d)))
+               for n in (heads, kv_heads, kv_heads))
     q1, k1, q2, k2 = (torch.from_numpy(rng.standard_normal(d)) for _ in range(4))
     subln = torch.from_numpy(rng.standard_normal(2 * d))
     visible = ops.Rows([0, 4, t]).visible(3)
@@ -108,7 +111,8 @@ def differential_attention_equals_its_definition():
     for n in range(heads // 2):
         m = n // (heads // kv_heads)
         vv = torch.cat([v[:, 2 * m], v[:, 2 * m + 1]], dim=-1)
-        o = softmax(q[:, 2 * n], k[:, 2 * m]) @ vv - lam * softmax(q[:, 2 * n + 1], k[:, 2 * m + 1]) @ vv
+        o = softmax(q[:, 2 * n], k[:, 2 * m]) @ vv
+        o = o - lam * softmax(q[:, 2 * n + 1], k[:, 2 * m + 1]) @ vv
         o = ops.rms_norm(o, subln, 1e-5) * (1 - lam0)
         assert relative(out[:, 2 * n], o[:, :d]) < 100 * EPS64
         assert relative(out[:, 2 * n + 1], o[:, d:]) < 100 * EPS64
@@ -116,7 +120,8 @@ def differential_attention_equals_its_definition():
 
 def files_survive_a_round_trip():
     tensors = {"a": torch.arange(6, dtype=torch.int32).reshape(2, 3), "none": torch.zeros(0, 4),
-               "b": torch.randn(3).to(torch.bfloat16), "c": torch.randn(2, 1, 2, dtype=torch.float64),
+               "b": torch.randn(3).to(torch.bfloat16),
+               "c": torch.randn(2, 1, 2, dtype=torch.float64),
                "scalar": torch.tensor(7), "bytes": torch.tensor([1, 255], dtype=torch.uint8)}
     with tempfile.TemporaryDirectory() as scratch:
         path = os.path.join(scratch, "file")
@@ -136,9 +141,9 @@ def layouts_are_those_of_the_specification():
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    alone = [presets.check_counts, layouts_are_those_of_the_specification, files_survive_a_round_trip,
-             a_window_counts_the_query, differential_attention_equals_its_definition, golden.check,
-             ops_golden.check]
+    alone = [presets.check_counts, layouts_are_those_of_the_specification,
+             files_survive_a_round_trip, a_window_counts_the_query,
+             differential_attention_equals_its_definition, golden.check, ops_golden.check]
     for test in alone:
         test()
         print(f"ok  {test.__module__}.{test.__name__}")

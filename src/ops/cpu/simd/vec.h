@@ -47,6 +47,13 @@ SAMBAY_INLINE Vec exp2_fraction(Vec f) {
   return fma(p, f, set1(1.0F));
 }
 
+// 2^x for x <= 0, at most 2 ulp off; what is below 2^-125 comes out as 2^-125.
+SAMBAY_INLINE Vec exp2_decay(Vec x) {
+  x = max(set1(-125.0F), x);
+  const Vec n = round(x);
+  return scale2_normal(exp2_fraction(x - n), n);
+}
+
 // e^x, at most 2 ulp off; denormal results, infinities and NaN as the mathematics has them.
 SAMBAY_INLINE Vec exp(Vec x) {
   // The clamp keeps n in the range that scale2 takes; beyond it the result is 0 or infinite anyway.
@@ -140,6 +147,14 @@ SAMBAY_INLINE void store(T* p, Vec a, Whole /*all*/) {
 template <class T>
 SAMBAY_INLINE void store(T* p, Vec a, First part) {
   store_n(p, a, part.n);
+}
+
+// Zero in the lanes that the part does not mean.
+SAMBAY_INLINE Vec only(Vec a, Whole /*all*/) { return a; }
+SAMBAY_INLINE Vec only(Vec a, First part) {
+  alignas(64) float values[lanes];
+  store(values, a);
+  return load_n(values, part.n);
 }
 
 // Calls body(offset, Whole) over [0, count) a vector at a time, and body(offset, First) for the

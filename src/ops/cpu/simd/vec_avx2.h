@@ -109,6 +109,10 @@ SAMBAY_INLINE Vec scale2(Vec a, Vec n) {
   const __m256i rest = _mm256_sub_epi32(whole, half);
   return {_mm256_mul_ps(_mm256_mul_ps(a.v, power_of_two(half)), power_of_two(rest))};
 }
+SAMBAY_INLINE Vec scale2_normal(Vec a, Vec n) {
+  const __m256i exponent = _mm256_slli_epi32(_mm256_cvtps_epi32(n.v), 23);
+  return {_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a.v), exponent))};
+}
 SAMBAY_INLINE Mask less_than(Vec a, Vec b) {
   return {_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)};
 }

@@ -98,6 +98,9 @@ SAMBAY_INLINE Vec abs(Vec a) {
 SAMBAY_INLINE Vec scale2(Vec a, Vec n) {
   return {_mm512_scalef_ps(a.v, n.v)};
 }
+SAMBAY_INLINE Vec scale2_normal(Vec a, Vec n) {
+  return scale2(a, n);
+}
 SAMBAY_INLINE Mask less_than(Vec a, Vec b) {
   return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)};
 }

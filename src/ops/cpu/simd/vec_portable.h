@@ -119,6 +119,10 @@ SAMBAY_INLINE Vec scale2(Vec a, Vec n) {
   const Int4 half = whole >> 1;
   return {a.v * (Float4)((half + 127) << 23) * (Float4)((whole - half + 127) << 23)};
 }
+SAMBAY_INLINE Vec scale2_normal(Vec a, Vec n) {
+  // The shift drops the magic number's own bits.
+  return {(Float4)((Int4)a.v + ((Int4)(n.v + 12582912.0F) << 23))};
+}
 SAMBAY_INLINE Vec split(Vec x, Vec& exponent) {
   constexpr int sqrt_half = 0x3f3504f3;
   const Int4 n = ((Int4)x.v - sqrt_half) >> 23;

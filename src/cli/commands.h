@@ -1,0 +1,32 @@
+// The commands of the program. A new one is a file of its own and its two lines here.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace sambay::cli {
+
+// What every command takes.
+struct Common {
+  bool json = false;  // results as JSON on stdout
+};
+
+// Adds a command's options and sets its callback; `common` outlives the parsing.
+void add_gradients(CLI::App& command, const Common& common);
+void add_init(CLI::App& command, const Common& common);
+void add_inspect(CLI::App& command, const Common& common);
+void add_logits(CLI::App& command, const Common& common);
+
+struct Command {
+  const char* name;
+  const char* description;
+  void (*add)(CLI::App& command, const Common& common);
+};
+
+inline constexpr Command commands[] = {
+    {"gradients", "Loss and gradients of a batch, as a safetensors file", add_gradients},
+    {"init", "Make a new model of a preset", add_init},
+    {"inspect", "What a model consists of, needs and costs", add_inspect},
+    {"logits", "Logits of a batch, as a safetensors file", add_logits},
+};
+
+}  // namespace sambay::cli

@@ -1,0 +1,162 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "model/dry_run.h"
+
+namespace sambay::cli {
+namespace {
+
+struct Options {
+  std::string model;
+  PresetOptions preset;
+  std::string parametrization = "mup++", dtype = "bf16";
+  std::vector<int64_t> lengths = {1024, 32768};
+  int64_t chunk = 512;
+};
+
+ModelConfig read_config(const Options& options) {
+  if (!options.model.empty()) {
+    return ModelConfig::load(std::filesystem::path(options.model) / "config.json");
+  }
+  return make_config(options.preset, options.parametrization);
+}
+
+int64_t parameters_of(const Decoder& decoder, const std::string& prefix) {
+  int64_t total = 0;
+  for (const auto& param : decoder.params().all()) {
+    total += param.name.starts_with(prefix) ? param.shape.elements() : 0;
+  }
+  return total;
+}
+
+std::string wires_text(const std::map<std::string, std::string>& wires) {
+  std::vector<std::string> texts;
+  for (const auto& [port, memory] : wires) {
+    texts.push_back(port == memory ? port : port + "=" + memory);
+  }
+  return fmt::format("{}", fmt::join(texts, ","));
+}
+
+nlohmann::json layers_json(const Decoder& decoder, const ModelStateSpec& states, int64_t length) {
+  auto layers = nlohmann::json::array();
+  for (size_t i = 0; i < decoder.config().layers.size(); ++i) {
+    const LayerSpec& layer = decoder.config().layers[i];
+    layers.push_back({{"mixer", layer.mixer},
+                      {"mlp_width", layer.mlp_width},
+                      {"reads", layer.reads},
+                      {"writes", layer.writes},
+                      {"parameters", parameters_of(decoder, fmt::format("transformer.h.{}.", i))},
+                      {"state_bytes", state_bytes({states[i]}, length)}});
+  }
+  return layers;
+}
+
+nlohmann::json cost_json(const Cost& cost, double tokens) {
+  return {{"flops_per_token", cost.flops() / tokens},
+          {"matrix_flops_per_token", cost.matrix_flops / tokens},
+          {"bytes_per_token", cost.bytes() / tokens},
+          {"weight_bytes_per_token", cost.weight_bytes / tokens},
+          {"state_bytes_per_token", cost.state_bytes / tokens}};
+}
+
+nlohmann::json inspect(const Decoder& decoder, const Options& options) {
+  const Precision precision = parse_precision(options.dtype);
+  const auto states = decoder.state_spec(precision);
+  auto lengths = nlohmann::json::array();
+  for (const int64_t length : options.lengths) {
+    const auto cost = dry_generation(decoder.config(), precision, length, options.chunk);
+    lengths.push_back({{"tokens", length},
+                       {"state_bytes", cost.state_bytes},
+                       {"weight_bytes", cost.weight_bytes},
+                       {"peak_bytes", cost.peak_bytes},
+                       {"prefill", cost_json(cost.prefill, static_cast<double>(length))},
+                       {"decode", cost_json(cost.decode, 1)}});
+  }
+  return {{"name", decoder.config().name},
+          {"width", decoder.config().width},
+          {"vocab_size", decoder.config().vocab_size},
+          {"parametrization", name(decoder.config().parametrization)},
+          {"dtype", options.dtype},
+          {"parameters", decoder.params().elements()},
+          {"layers", layers_json(decoder, states, options.lengths.back())},
+          {"generation", lengths}};
+}
+
+void print_layers(const Decoder& decoder, const nlohmann::json& layers, int64_t length) {
+  fmt::print("{:>5}  {:14} {:>7} {:>10} {:>14}  {}\n", "layer", "mixer", "window", "parameters",
+             fmt::format("state at {}", length), "memories");
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const LayerSpec& spec = decoder.config().layers[i];
+    const auto& mixer = spec.mixer;
+    std::string memories;
+    if (!spec.reads.empty()) {
+      memories += "reads " + wires_text(spec.reads) + " ";
+    }
+    if (!spec.writes.empty()) {
+      memories += "writes " + wires_text(spec.writes);
+    }
+    const int64_t window = mixer.value("window", int64_t{0});
+    fmt::print("{:>5}  {:14} {:>7} {:>10} {:>14}  {}\n", i, mixer["kind"].get<std::string>(),
+               window > 0 ? std::to_string(window) : "",
+               short_number(layers[i]["parameters"].get<double>()),
+               short_bytes(layers[i]["state_bytes"].get<double>()), memories);
+  }
+}
+
+void print_generation(const nlohmann::json& row) {
+  const auto number = [](const nlohmann::json& part, const char* field) {
+    return part[field].get<double>();
+  };
+  fmt::print("\nat {} tokens: state {}, peak memory of generation {}\n",
+             row["tokens"].get<int64_t>(), short_bytes(number(row, "state_bytes")),
+             short_bytes(number(row, "peak_bytes")));
+  for (const char* phase : {"prefill", "decode"}) {
+    const auto& part = row[phase];
+    fmt::print("  {:8} {:>9}FLOP and {:>10} a token ({} of weights, {} of state)\n", phase,
+               short_number(number(part, "flops_per_token")),
+               short_bytes(number(part, "bytes_per_token")),
+               short_bytes(number(part, "weight_bytes_per_token")),
+               short_bytes(number(part, "state_bytes_per_token")));
+  }
+}
+
+void run(const Options& options, const Common& common) {
+  if (options.model.empty() == options.preset.name.empty()) {
+    throw CLI::ValidationError("either --model or --preset is needed");
+  }
+  const Decoder decoder(read_config(options));
+  const auto report = inspect(decoder, options);
+  if (common.json) {
+    fmt::print("{}\n", report.dump(2));
+    return;
+  }
+  fmt::print("{}: {} parameters ({}), width {}, vocabulary {}, {}, {}\n\n", decoder.config().name,
+             decoder.params().elements(),
+             short_number(static_cast<double>(decoder.params().elements())), decoder.config().width,
+             decoder.config().vocab_size, name(decoder.config().parametrization), options.dtype);
+  print_layers(decoder, report["layers"], options.lengths.back());
+  for (const auto& row : report["generation"]) {
+    print_generation(row);
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& command, const Common& common) {
+  const auto options = std::make_shared<Options>();
+  command.add_option("--model", options->model, "Model folder");
+  add_preset_options(command, options->preset, options->parametrization);
+  command.add_option("--lengths", options->lengths, "Prompt lengths to report")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--chunk", options->chunk, "Tokens of a prompt that are fed at once")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  add_dtype_option(command, options->dtype);
+  command.callback([options, &common] { run(*options, common); });
+}
+
+}  // namespace sambay::cli

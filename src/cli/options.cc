@@ -1,0 +1,65 @@
+#include "cli/options.h"
+
+#include <array>
+#include <cmath>
+
+namespace sambay::cli {
+namespace {
+
+std::string scaled(double value, double step, std::span<const char* const> units) {
+  size_t unit = 0;
+  while (std::abs(value) >= step && unit + 1 < units.size()) {
+    value /= step;
+    ++unit;
+  }
+  const bool whole = unit == 0 && value == std::floor(value);
+  return fmt::format("{:.{}f}{}{}", value, whole ? 0 : 2, units[unit][0] != '\0' ? " " : "",
+                     units[unit]);
+}
+
+}  // namespace
+
+void add_preset_options(CLI::App& command, PresetOptions& options, std::string& parametrization) {
+  command.add_option("--preset", options.name, "Name of an architecture")
+      ->check(CLI::IsMember(preset_names()));
+  command.add_option("--depth", options.depth, "Layers");
+  command.add_option("--width", options.width, "Model width; the preset's if not given");
+  command.add_option("--heads", options.heads, "Query heads");
+  command.add_option("--kv-heads", options.kv_heads, "Key and value heads");
+  command.add_option("--head-dim", options.head_dim, "Width of a head");
+  command.add_option("--mlp-width", options.mlp_width, "Width of the MLP");
+  command.add_option("--vocab-size", options.vocab_size, "Tokens of the vocabulary");
+  command.add_option("--window", options.window, "Keys that windowed attention sees");
+  command.add_option("--training-length", options.training_length, "Tokens of a training sequence");
+  command.add_option("--parametrization", parametrization, "sp, mup or mup++")
+      ->capture_default_str();
+  command.add_option("--base-depth", options.base_depth, "Base depth of muP++")
+      ->capture_default_str();
+}
+
+ModelConfig make_config(PresetOptions options, const std::string& parametrization) {
+  options.parametrization = parse_parametrization(parametrization, "--parametrization");
+  return make_preset(options);
+}
+
+void add_dtype_option(CLI::App& command, std::string& dtype) {
+  command.add_option("--dtype", dtype, "Precision of matrices and activations")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
+}
+
+Precision parse_precision(const std::string& dtype) {
+  return {dtype == "bf16" ? DType::bf16 : DType::f32, DType::f32};
+}
+
+std::string short_number(double value) {
+  constexpr std::array<const char*, 6> units = {"", "k", "M", "G", "T", "P"};
+  return scaled(value, 1000, units);
+}
+
+std::string short_bytes(double value) {
+  constexpr std::array<const char*, 5> units = {"B", "KiB", "MiB", "GiB", "TiB"};
+  return scaled(value, 1024, units);
+}
+
+}  // namespace sambay::cli

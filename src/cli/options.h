@@ -1,0 +1,25 @@
+// Options and small formats that several commands share.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "autograd/exec.h"
+#include "model/config.h"
+
+namespace sambay::cli {
+
+// --preset and what replaces its table's values.
+void add_preset_options(CLI::App& command, PresetOptions& options, std::string& parametrization);
+// The preset with `parametrization` parsed into it.
+ModelConfig make_config(PresetOptions options, const std::string& parametrization);
+
+// --dtype f32|bf16.
+void add_dtype_option(CLI::App& command, std::string& dtype);
+Precision parse_precision(const std::string& dtype);
+
+// 1234567 -> "1.23 M"; bytes the same with binary units: "1.18 MiB".
+std::string short_number(double value);
+std::string short_bytes(double value);
+
+}  // namespace sambay::cli

@@ -1,0 +1,441 @@
+#include "formats/tokenizer_json.h"
+
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace sambay {
+
+const char* const gpt2_split_pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+
+namespace {
+
+using Json = nlohmann::json;
+
+// Bounds the memory that a hostile file can ask for with one number.
+constexpr int32_t highest_id = (1 << 22) - 1;
+
+struct ByteLevelAlphabet {
+  std::array<uint32_t, 256> letter_of{};  // code points
+  std::array<int, 256> id_of{};
+  std::unordered_map<uint32_t, unsigned char> byte_of;
+};
+
+bool printable_latin1(int byte) {
+  return (byte >= '!' && byte <= '~') || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
+}
+
+const ByteLevelAlphabet& alphabet() {
+  static const ByteLevelAlphabet made = [] {
+    ByteLevelAlphabet a;
+    int printable = 0, other = 0;
+    for (int byte = 0; byte < 256; ++byte) {
+      printable += printable_latin1(byte) ? 1 : 0;
+    }
+    for (int byte = 0, next = 0; byte < 256; ++byte) {
+      const auto at = static_cast<size_t>(byte);
+      const bool plain = printable_latin1(byte);
+      a.letter_of[at] = static_cast<uint32_t>(plain ? byte : 256 + other);
+      a.id_of[at] = plain ? next++ : printable + other++;
+      a.byte_of.emplace(a.letter_of[at], static_cast<unsigned char>(byte));
+    }
+    return a;
+  }();
+  return made;
+}
+
+// The bytes that a name in the byte-level alphabet stands for; none if it has another character.
+// All letters of the alphabet are below U+0800, so one or two bytes of UTF-8 each.
+std::optional<std::string> from_byte_level(std::string_view name) {
+  std::string bytes;
+  for (size_t i = 0; i < name.size();) {
+    const auto first = static_cast<unsigned char>(name[i]);
+    uint32_t letter = first;
+    size_t length = 1;
+    if (first >= 0xc0 && first < 0xe0 && i + 1 < name.size()) {
+      letter = (first & 0x1fU) << 6 | (static_cast<unsigned char>(name[i + 1]) & 0x3fU);
+      length = 2;
+    }
+    const auto byte = alphabet().byte_of.find(letter);
+    if (byte == alphabet().byte_of.end() || (first >= 0x80) != (length == 2)) {
+      return std::nullopt;
+    }
+    bytes += static_cast<char>(byte->second);
+    i += length;
+  }
+  return bytes;
+}
+
+// A value in the file that knows the way to it, for errors. Must not outlive the field it came
+// from.
+class Field {
+ public:
+  Field(const Json& root, std::string_view file) : value_(&root), key_(file) {}
+  Field(const Json& value, const Field& parent, std::string_view key)
+      : value_(&value), parent_(&parent), key_(key) {}
+  Field(const Json& value, const Field& parent, size_t index)
+      : value_(&value), parent_(&parent), index_(index) {}
+
+  template <class... Args>
+  [[noreturn]] void fail_here(fmt::format_string<Args...> format, Args&&... args) const {
+    fail(path(), format, std::forward<Args>(args)...);
+  }
+
+  // A missing key reads as null.
+  Field operator[](std::string_view key) const {
+    static const Json nothing;
+    const auto found = object().find(key);
+    return {found == value_->end() ? nothing : *found, *this, key};
+  }
+  Field at(size_t index) const { return {(*value_)[index], *this, index}; }
+  template <class Each>
+  void for_each(Each each) const {
+    if (!value_->is_array()) {
+      fail_here("expected a list, got {}", shown());
+    }
+    for (size_t i = 0; i < value_->size(); ++i) {
+      each(at(i));
+    }
+  }
+
+  bool is_null() const { return value_->is_null(); }
+  bool is_string() const { return value_->is_string(); }
+  bool is_array() const { return value_->is_array(); }
+  size_t size() const { return value_->size(); }
+  const Json& object() const {
+    if (!value_->is_object()) {
+      fail_here("expected an object, got {}", shown());
+    }
+    return *value_;
+  }
+  const std::string& string() const {
+    if (!value_->is_string()) {
+      fail_here("expected a string, got {}", shown());
+    }
+    return value_->get_ref<const std::string&>();
+  }
+  bool boolean(bool if_missing) const {
+    if (is_null()) {
+      return if_missing;
+    }
+    if (!value_->is_boolean()) {
+      fail_here("expected true or false, got {}", shown());
+    }
+    return value_->get<bool>();
+  }
+  int32_t id() const {
+    if (!value_->is_number_integer() || *value_ < 0 || *value_ > highest_id) {
+      fail_here("expected an id from 0 to {}, got {}", highest_id, shown());
+    }
+    return value_->get<int32_t>();
+  }
+  void expect_type(std::string_view wanted) const {
+    const Field type = (*this)["type"];
+    if (type.string() != wanted) {
+      type.fail_here("expected \"{}\", got {}", wanted, type.shown());
+    }
+  }
+  // The value, cut to what fits in a line.
+  std::string shown() const {
+    constexpr size_t longest = 60;
+    if (value_->is_structured()) {
+      return value_->is_array() ? "a list" : "an object";
+    }
+    const std::string text = value_->dump(-1, ' ', true, Json::error_handler_t::replace);
+    return text.size() <= longest ? text : text.substr(0, longest) + "...";
+  }
+
+ private:
+  // "file: model.merges[3]"
+  std::string path() const {
+    if (parent_ == nullptr) {
+      return std::string(key_);
+    }
+    if (key_.data() == nullptr) {
+      return fmt::format("{}[{}]", parent_->path(), index_);
+    }
+    return fmt::format("{}{}{}", parent_->path(), parent_->parent_ == nullptr ? ": " : ".", key_);
+  }
+
+  const Json* value_;
+  const Field* parent_ = nullptr;
+  std::string_view key_;
+  size_t index_ = 0;
+};
+
+class Reader {
+ public:
+  Reader(const Json& json, std::string_view file) : root_(json, file) {}
+
+  TokenizerSpec read() {
+    root_.object();
+    if (!root_["normalizer"].is_null()) {
+      root_["normalizer"].fail_here("expected null: normalizers are not supported");
+    }
+    const Field model = root_["model"];
+    model.expect_type("BPE");
+    expect_plain_model(model);
+    spec_.ignore_merges = model["ignore_merges"].boolean(false);
+    read_vocab(model["vocab"]);
+    read_merges(model["merges"]);
+    read_added(root_["added_tokens"]);
+    read_pre_tokenizer(root_["pre_tokenizer"]);
+    root_["decoder"].expect_type("ByteLevel");
+    if (!byte_level_) {
+      root_["pre_tokenizer"].fail_here("expected ByteLevel at the end");
+    }
+    return std::move(spec_);
+  }
+
+ private:
+  static void expect_plain_model(const Field& model) {
+    for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+      if (const Field affix = model[key]; !affix.is_null() && !affix.string().empty()) {
+        affix.fail_here("expected null or \"\", got {}", affix.shown());
+      }
+    }
+    if (model["byte_fallback"].boolean(false)) {
+      model["byte_fallback"].fail_here("expected false: bytes are letters already");
+    }
+    if (!model["dropout"].is_null()) {
+      model["dropout"].fail_here("expected null, got {}", model["dropout"].shown());
+    }
+  }
+
+  void read_vocab(const Field& vocab) {
+    for (const auto& [name, value] : vocab.object().items()) {
+      const Field entry(value, vocab, name);
+      place(entry, name, entry.id());
+      id_of_.emplace(name, entry.id());
+    }
+    for (int byte = 0; byte < 256; ++byte) {
+      const char one = static_cast<char>(byte);
+      if (!id_of_.contains(to_byte_level({&one, 1}))) {
+        vocab.fail_here("no token for byte 0x{:02x}", byte);
+      }
+    }
+  }
+
+  void place(const Field& entry, const std::string& name, int32_t id) {
+    const auto at = static_cast<size_t>(id);
+    if (spec_.vocab.size() <= at) {
+      spec_.vocab.resize(at + 1);
+      placed_.resize(at + 1);
+    }
+    if (placed_[at]) {
+      entry.fail_here("id {} belongs to another token already", id);
+    }
+    placed_[at] = true;
+    auto bytes = from_byte_level(name);
+    spec_.vocab[at] = {bytes ? std::move(*bytes) : name, !bytes};
+  }
+
+  int32_t known(const Field& entry, const std::string& name) const {
+    const auto found = id_of_.find(name);
+    if (found == id_of_.end()) {
+      entry.fail_here("{} is not in the vocabulary", Json(name).dump());
+    }
+    return found->second;
+  }
+
+  void read_merges(const Field& merges) {
+    spec_.merges.reserve(merges.size());
+    merges.for_each([&](const Field& entry) {
+      std::string left, right;
+      if (entry.is_array() && entry.size() == 2) {
+        left = entry.at(0).string();
+        right = entry.at(1).string();
+      } else if (entry.is_string()) {
+        const std::string& both = entry.string();
+        const size_t space = both.find(' ');
+        left = both.substr(0, space);
+        right = space == std::string::npos ? "" : both.substr(space + 1);
+      }
+      if (left.empty() || right.empty()) {
+        entry.fail_here("expected two tokens, as \"a b\" or [\"a\", \"b\"]");
+      }
+      spec_.merges.push_back({known(entry, left), known(entry, right), known(entry, left + right)});
+    });
+  }
+
+  void read_added(const Field& added) {
+    if (added.is_null()) {
+      return;
+    }
+    added.for_each([&](const Field& entry) {
+      AddedToken token;
+      token.id = entry["id"].id();
+      token.content = entry["content"].string();
+      token.special = entry["special"].boolean(false);
+      token.lstrip = entry["lstrip"].boolean(false);
+      token.rstrip = entry["rstrip"].boolean(false);
+      token.single_word = entry["single_word"].boolean(false);
+      token.normalized = entry["normalized"].boolean(!token.special);
+      if (token.content.empty()) {
+        entry["content"].fail_here("expected at least one character");
+      }
+      const auto [known_as, fresh] = id_of_.emplace(token.content, token.id);
+      if (fresh) {
+        place(entry["id"], token.content, token.id);
+        spec_.vocab[static_cast<size_t>(token.id)].literal = true;
+      } else if (known_as->second != token.id) {
+        entry["id"].fail_here("{} has id {} already", Json(token.content).dump(), known_as->second);
+      }
+      spec_.added.push_back(std::move(token));
+    });
+  }
+
+  void read_pre_tokenizer(const Field& step) {
+    const std::string& type = step["type"].string();
+    if (byte_level_) {
+      step.fail_here("expected nothing after ByteLevel");
+    }
+    if (type == "Sequence") {
+      if (in_sequence_) {
+        step.fail_here("expected no Sequence within a Sequence");
+      }
+      in_sequence_ = true;
+      step["pretokenizers"].for_each([&](const Field& inner) { read_pre_tokenizer(inner); });
+    } else if (type == "ByteLevel") {
+      if (step["add_prefix_space"].boolean(true)) {
+        step["add_prefix_space"].fail_here("expected false");
+      }
+      if (step["use_regex"].boolean(true)) {
+        spec_.splits.push_back({gpt2_split_pattern, true, true});
+      }
+      byte_level_ = true;
+    } else if (type == "Digits") {
+      const bool individual = step["individual_digits"].boolean(false);
+      spec_.splits.push_back({individual ? "\\p{N}" : "\\p{N}+", true, true});
+    } else if (type == "Split") {
+      read_split(step);
+    } else {
+      step["type"].fail_here("expected Split, Digits, ByteLevel or a Sequence of them, got {}",
+                             step["type"].shown());
+    }
+  }
+
+  void read_split(const Field& step) {
+    const Field pattern = step["pattern"];
+    SplitRule rule;
+    if (const Field literal = pattern["String"]; !literal.is_null()) {
+      rule.pattern = quoted(literal.string());
+    } else {
+      rule.pattern = pattern["Regex"].string();
+    }
+    const Field behavior = step["behavior"];
+    if (behavior.string() == "Removed") {
+      rule.keep_matches = step["invert"].boolean(false);
+      rule.keep_gaps = !rule.keep_matches;
+    } else if (behavior.string() != "Isolated") {
+      behavior.fail_here("expected Isolated or Removed, got {}", behavior.shown());
+    }
+    spec_.splits.push_back(std::move(rule));
+  }
+
+  static std::string quoted(std::string_view literal) {
+    std::string out;
+    for (const char c : literal) {
+      if (std::string_view("\\^$.|?*+()[]{}-#").find(c) != std::string_view::npos) {
+        out += '\\';
+      }
+      out += c;
+    }
+    return out;
+  }
+
+  Field root_;
+  TokenizerSpec spec_;
+  std::vector<bool> placed_;
+  std::unordered_map<std::string, int32_t> id_of_;
+  bool byte_level_ = false, in_sequence_ = false;
+};
+
+}  // namespace
+
+int byte_level_id(unsigned char byte) {
+  return alphabet().id_of[byte];
+}
+
+std::string to_byte_level(std::string_view bytes) {
+  std::string name;
+  for (const char c : bytes) {
+    const uint32_t letter = alphabet().letter_of[static_cast<unsigned char>(c)];
+    if (letter < 0x80) {
+      name += static_cast<char>(letter);
+    } else {
+      name += static_cast<char>(0xc0U | letter >> 6);
+      name += static_cast<char>(0x80U | (letter & 0x3fU));
+    }
+  }
+  return name;
+}
+
+TokenizerSpec parse_tokenizer_json(std::string_view json, std::string_view tag) {
+  Json root;
+  try {
+    root = Json::parse(json);
+  } catch (const Json::exception& error) {
+    fail(tag, "not JSON: {}", error.what());
+  }
+  return Reader(root, tag).read();
+}
+
+TokenizerSpec read_tokenizer_json(const std::filesystem::path& path) {
+  return parse_tokenizer_json(MappedFile(path).text(), path.string());
+}
+
+std::string to_tokenizer_json(const TokenizerSpec& spec) {
+  const auto name_of = [&](int32_t id) {
+    const VocabEntry& entry = spec.vocab[static_cast<size_t>(id)];
+    return Json(entry.literal ? entry.bytes : to_byte_level(entry.bytes)).dump();
+  };
+  std::string vocab, merges;
+  for (size_t id = 0; id < spec.vocab.size(); ++id) {
+    if (!spec.vocab[id].bytes.empty()) {
+      vocab +=
+          fmt::format("{}{}:{}", vocab.empty() ? "" : ",", name_of(static_cast<int32_t>(id)), id);
+    }
+  }
+  for (const Merge& merge : spec.merges) {
+    merges += fmt::format("{}[{},{}]", merges.empty() ? "" : ",", name_of(merge.left),
+                          name_of(merge.right));
+  }
+  Json added = Json::array(), steps = Json::array();
+  for (const AddedToken& token : spec.added) {
+    added.push_back({{"id", token.id},
+                     {"content", token.content},
+                     {"single_word", token.single_word},
+                     {"lstrip", token.lstrip},
+                     {"rstrip", token.rstrip},
+                     {"normalized", token.normalized},
+                     {"special", token.special}});
+  }
+  for (const SplitRule& rule : spec.splits) {
+    steps.push_back({{"type", "Split"},
+                     {"pattern", {{"Regex", rule.pattern}}},
+                     {"behavior", rule.keep_matches && rule.keep_gaps ? "Isolated" : "Removed"},
+                     {"invert", !rule.keep_gaps}});
+  }
+  const Json byte_level = {{"type", "ByteLevel"},
+                           {"add_prefix_space", false},
+                           {"trim_offsets", true},
+                           {"use_regex", false}};
+  steps.push_back(byte_level);
+  const Json splits = {{"type", "Sequence"}, {"pretokenizers", steps}};
+  return fmt::format(
+      R"({{"version":"1.0","truncation":null,"padding":null,"added_tokens":{},"normalizer":null,)"
+      R"("pre_tokenizer":{},"post_processor":null,"decoder":{},"model":{{"type":"BPE",)"
+      R"("dropout":null,"unk_token":null,"continuing_subword_prefix":null,)"
+      R"("end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":{},)"
+      R"("vocab":{{{}}},"merges":[{}]}}}})",
+      added.dump(), splits.dump(), byte_level.dump(), spec.ignore_merges, vocab, merges);
+}
+
+}  // namespace sambay

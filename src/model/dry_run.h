@@ -1,0 +1,21 @@
+// What a model costs, from a run on Device::meta that computes nothing.
+#pragma once
+
+#include "model/decoder.h"
+#include "ops/cost.h"
+
+namespace sambay {
+
+// One sequence: a prompt of `prompt` tokens in pieces of `chunk`, the last token's logits, then one
+// more token.
+struct GenerationCost {
+  Cost prefill;  // of the whole prompt
+  Cost decode;   // of the token after it
+  size_t weight_bytes = 0;
+  size_t state_bytes = 0;
+  size_t peak_bytes = 0;  // weights, state and activations together
+};
+GenerationCost dry_generation(const ModelConfig& config, const Precision& precision, int64_t prompt,
+                              int64_t chunk);
+
+}  // namespace sambay

@@ -1,0 +1,59 @@
+// The first byte chooses: the rest is a tokenizer.json, or a text for a tokenizer made on the spot.
+// Any file is read or refused by an Error; any text survives the round trip, whole and streamed.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "base/error.h"
+#include "text/bpe_trainer.h"
+#include "text/tokenizer.h"
+
+namespace {
+
+using namespace sambay;
+
+void round_trip(const Tokenizer& tokenizer, std::string_view text) {
+  for (const auto added : {AddedTokens::recognised, AddedTokens::as_text}) {
+    const auto ids = tokenizer.encode(text, added);
+    check(tokenizer.decode_bytes(ids) == text, "decoding gives back what was encoded");
+    StreamDecoder stream(tokenizer, false);
+    std::string streamed;
+    for (const int32_t id : ids) {
+      streamed += stream.push(id);
+    }
+    streamed += stream.finish();
+    check(streamed == tokenizer.decode(ids), "streamed text is the whole text");
+  }
+}
+
+const Tokenizer& made_on_the_spot() {
+  static const Tokenizer tokenizer = [] {
+    BpeTrainer trainer({.vocab_size = 400, .special_tokens = {"<|user|>", "<|end|>"}});
+    trainer.add(
+        "It is a truth universally acknowledged, that a single man in possession of a good "
+        "fortune, must be in want of a wife. 12 + 345 = 357\n\n\tÄpfel, 日本語, 日本。");
+    return Tokenizer(trainer.train());
+  }();
+  return tokenizer;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size == 0) {
+    return 0;
+  }
+  const std::string_view rest(reinterpret_cast<const char*>(data + 1), size - 1);
+  if (data[0] % 2 == 0) {
+    round_trip(made_on_the_spot(), rest);
+    return 0;
+  }
+  try {
+    const Tokenizer tokenizer(parse_tokenizer_json(rest, "fuzz"));
+    tokenizer.decode(tokenizer.encode("It's 12 <|end|>\n\xff \u00e9"));
+  } catch (const Error& error) {
+    check(std::string_view(error.what()).find('\n') == std::string_view::npos,
+          "an error is one line");
+  }
+  return 0;
+}

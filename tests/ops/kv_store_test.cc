@@ -1,0 +1,57 @@
+#include "ops/kv_store.h"
+
+#include <gtest/gtest.h>
+
+#include "ops/op_test_util.h"
+
+namespace sambay::ops {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace)
+
+// Rows 2 and 3 go to the last two of four slots, row 5 to the first: a ring that wraps.
+TEST(KvStore, RowsArriveWhereTheTargetsSay) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    Random random(1);
+    const Tensor k = with_strided_rows(random_tensor(random, {6, 2, 3}, dtype));
+    const Tensor v = random_tensor(random, {6, 2, 3}, dtype);
+    // k as (slot, head, d), v as (head, slot, d).
+    const Tensor k_ring = Tensor::zeros({4, 2, 3}, dtype), v_ring = Tensor::zeros({2, 4, 3}, dtype);
+    const auto target = [&](int64_t row, int64_t count, int64_t slot) {
+      return KvTarget{
+          row, count, k_ring.slice(0, slot, 4).raw(), v_ring.slice(1, slot, 4).raw(), 6, 3, 3, 12};
+    };
+    const KvTarget targets[] = {target(2, 2, 2), target(5, 1, 0), target(0, 0, 0)};
+    kv_store(k, v, targets);
+    const auto k_got = values_of(k_ring), v_got = values_of(v_ring);
+    const auto k_from = values_of(k), v_from = values_of(v);
+    const int64_t row_of_slot[] = {5, -1, 2, 3};
+    for (size_t slot = 0; slot < 4; ++slot) {
+      for (size_t head = 0; head < 2; ++head) {
+        for (size_t x = 0; x < 3; ++x) {
+          const int64_t row = row_of_slot[slot];
+          const size_t from = static_cast<size_t>(std::max<int64_t>(row, 0)) * 6 + head * 3 + x;
+          EXPECT_EQ(k_got[slot * 6 + head * 3 + x], row < 0 ? 0.0 : k_from[from]);
+          EXPECT_EQ(v_got[head * 12 + slot * 3 + x], row < 0 ? 0.0 : v_from[from]);
+        }
+      }
+    }
+  }
+}
+
+TEST(KvStore, ManyRowsAreSharedByThreads) {
+  Random random(2);
+  const Tensor k = random_tensor(random, {3000, 2, 64}, DType::f32);
+  const Tensor v = random_tensor(random, {3000, 2, 64}, DType::f32);
+  const Tensor k_to = Tensor::zeros(k.shape(), k.dtype()),
+               v_to = Tensor::zeros(k.shape(), k.dtype());
+  const KvTarget targets[] = {{0, 1000, k_to.raw(), v_to.raw(), 128, 64, 128, 64},
+                              {1000, 2000, k_to.slice(0, 1000, 3000).raw(),
+                               v_to.slice(0, 1000, 3000).raw(), 128, 64, 128, 64}};
+  kv_store(k, v, targets);
+  EXPECT_EQ(relative_error(k_to, k), 0.0);
+  EXPECT_EQ(relative_error(v_to, v), 0.0);
+}
+
+}  // namespace
+}  // namespace sambay::ops

@@ -1,0 +1,212 @@
+#include "text/tokenizer.h"
+
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/rng.h"
+#include "support/temp_dir.h"
+
+namespace sambay {
+namespace {
+
+using Json = nlohmann::json;
+using ::testing::ElementsAre;
+
+std::filesystem::path data(const char* name) {
+  return std::filesystem::path(SAMBAY_TEST_DATA) / name;
+}
+
+const Tokenizer& small() {
+  static const Tokenizer tokenizer = Tokenizer::load(data("small.tokenizer.json"));
+  return tokenizer;
+}
+
+std::vector<Json> lines_of(const std::filesystem::path& path) {
+  std::vector<Json> lines;
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    lines.push_back(Json::parse(line));
+  }
+  return lines;
+}
+
+// Bytes only, and the added tokens given.
+Tokenizer bytes_and(std::vector<AddedToken> added) {
+  TokenizerSpec spec;
+  spec.vocab.resize(256 + added.size());
+  for (int byte = 0; byte < 256; ++byte) {
+    spec.vocab[static_cast<size_t>(byte)].bytes = static_cast<char>(byte);
+  }
+  for (size_t i = 0; i < added.size(); ++i) {
+    added[i].id = static_cast<int32_t>(256 + i);
+    spec.vocab[256 + i] = {added[i].content, true};
+  }
+  spec.added = std::move(added);
+  return Tokenizer(std::move(spec));
+}
+
+// Answers of Hugging Face's library: tests/reference/check_tokenizer.py.
+TEST(Tokenizer, EqualsTheReferenceOnItsAnswers) {
+  const auto goldens = lines_of(data("small_goldens.jsonl"));
+  ASSERT_GT(goldens.size(), 200U);
+  for (const Json& golden : goldens) {
+    const auto text = golden["text"].get<std::string>();
+    const auto ids = golden["ids"].get<std::vector<int32_t>>();
+    EXPECT_EQ(small().encode(text), ids) << text;
+    EXPECT_EQ(small().decode(ids), text);
+    EXPECT_EQ(small().decode(ids, true), golden["decoded"].get<std::string>());
+  }
+}
+
+TEST(Tokenizer, AnyBytesSurviveTheRoundTrip) {
+  Rng rng(3);
+  for (int round = 0; round < 300; ++round) {
+    std::string bytes;
+    for (uint64_t i = rng.below(60); i > 0; --i) {
+      bytes += static_cast<char>(rng.below(3) == 0 ? rng.below(256) : ' ' + rng.below(90));
+    }
+    for (const auto added : {AddedTokens::recognised, AddedTokens::as_text}) {
+      EXPECT_EQ(small().decode_bytes(small().encode(bytes, added)), bytes);
+    }
+  }
+}
+
+TEST(Tokenizer, StreamedTextIsTheWholeText) {
+  Rng rng(4);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<int32_t> ids;
+    for (uint64_t i = rng.below(20); i > 0; --i) {
+      ids.push_back(static_cast<int32_t>(rng.below(2) == 0 ? rng.below(256) : rng.below(610)));
+    }
+    for (const bool skip : {false, true}) {
+      StreamDecoder stream(small(), skip);
+      std::string text;
+      for (const int32_t id : ids) {
+        const std::string part = stream.push(id);
+        text += part;
+      }
+      text += stream.finish();
+      EXPECT_EQ(text, small().decode(ids, skip));
+    }
+  }
+}
+
+TEST(Tokenizer, AStreamHoldsACharacterBackUntilItIsComplete) {
+  const Tokenizer tokenizer = bytes_and({});
+  StreamDecoder stream(tokenizer);
+  EXPECT_EQ(stream.push('a'), "a");
+  EXPECT_EQ(stream.push(0xf0), "");
+  EXPECT_EQ(stream.push(0x9f), "");
+  EXPECT_EQ(stream.push(0x98), "");
+  EXPECT_EQ(stream.push(0x80), "😀");
+  EXPECT_EQ(stream.push(0xe2), "");
+  EXPECT_EQ(stream.push('b'), "\ufffdb");
+  EXPECT_EQ(stream.push(0xc3), "");
+  EXPECT_EQ(stream.finish(), "\ufffd");
+  EXPECT_EQ(stream.finish(), "");
+}
+
+TEST(Tokenizer, MarksInTextCountOnlyWhereAllowed) {
+  const int32_t end = small().id_of("<|end|>").value();
+  EXPECT_THAT(small().encode("<|end|>"), ElementsAre(end));
+  const auto as_text = small().encode("<|end|>", AddedTokens::as_text);
+  EXPECT_EQ(std::count(as_text.begin(), as_text.end(), end), 0);
+  EXPECT_EQ(small().decode(as_text), "<|end|>");
+  EXPECT_TRUE(small().is_special(end));
+  EXPECT_EQ(small().decode(std::vector<int32_t>{end}, true), "");
+}
+
+TEST(Tokenizer, TheLongestAddedTokenWinsAtEachPlace) {
+  const Tokenizer tokenizer =
+      bytes_and({{.content = "<a"}, {.content = "<a>"}, {.content = "a>b"}});
+  EXPECT_THAT(tokenizer.encode("<a>b"), ElementsAre(257, 'b'));
+  EXPECT_THAT(tokenizer.encode("<a.a>b<a"), ElementsAre(256, '.', 258, 256));
+}
+
+TEST(Tokenizer, StrippingTokensTakeTheWhiteSpaceBesideThem) {
+  const Tokenizer tokenizer =
+      bytes_and({{.content = "<l>", .lstrip = true}, {.content = "<r>", .rstrip = true}});
+  EXPECT_THAT(tokenizer.encode("a \u3000\n<l> b"), ElementsAre('a', 256, ' ', 'b'));
+  EXPECT_THAT(tokenizer.encode("a <r>\t\u00a0b"), ElementsAre('a', ' ', 257, 'b'));
+  EXPECT_THAT(tokenizer.encode("<r>  <l>"), ElementsAre(257, 256));
+}
+
+TEST(Tokenizer, SingleWordTokensStandAlone) {
+  const Tokenizer tokenizer = bytes_and({{.content = "it", .single_word = true}});
+  EXPECT_THAT(tokenizer.encode("it bit, it"), ElementsAre(256, ' ', 'b', 'i', 't', ',', ' ', 256));
+  EXPECT_THAT(tokenizer.encode("it_"), ElementsAre('i', 't', '_'));
+}
+
+TEST(Tokenizer, NormalizedTokensAreSoughtInWhatTheOthersLeave) {
+  const Tokenizer tokenizer =
+      bytes_and({{.content = "xab", .normalized = true}, {.content = "bc"}});
+  EXPECT_THAT(tokenizer.encode("xabc xab"), ElementsAre('x', 'a', 257, ' ', 256));
+}
+
+TEST(Tokenizer, UnknownIdsDecodeToNothing) {
+  EXPECT_EQ(small().decode(std::vector<int32_t>{-1, 1 << 30, small().vocab_size()}), "");
+  EXPECT_FALSE(small().is_special(-1));
+  EXPECT_EQ(small().id_of("no such token"), std::nullopt);
+  EXPECT_EQ(small().vocab_size(), 600);
+}
+
+TEST(Tokenizer, ThreadsShareOne) {
+  const Tokenizer tokenizer = Tokenizer::load(data("small.tokenizer.json"));
+  const auto goldens = lines_of(data("small_goldens.jsonl"));
+  std::vector<std::thread> threads;
+  std::vector<int> wrong(3);
+  for (size_t t = 0; t < wrong.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (const Json& golden : goldens) {
+        const auto ids = tokenizer.encode(golden["text"].get_ref<const std::string&>());
+        wrong[t] += ids == golden["ids"].get<std::vector<int32_t>>() ? 0 : 1;
+      }
+    });
+  }
+  for (auto& thread : threads) {
+    thread.join();
+  }
+  EXPECT_THAT(wrong, ElementsAre(0, 0, 0));
+}
+
+TEST(Tokenizer, AFolderStandsForTheFileInIt) {
+  const testing::TempDir dir;
+  std::filesystem::copy_file(data("small.tokenizer.json"), dir / "tokenizer.json");
+  EXPECT_EQ(Tokenizer::load(dir.path()).vocab_size(), 600);
+  EXPECT_THROW(Tokenizer::load(dir / "missing"), Error);
+}
+
+// With a folder of large published data at hand; see the goldens there.
+TEST(Tokenizer, EqualsTheReferenceOnALargeVocabulary) {
+  const char* folder = std::getenv("SAMBAY_SHARED_DATA");
+  if (folder == nullptr) {
+    GTEST_SKIP() << "SAMBAY_SHARED_DATA is not set";
+  }
+  const std::filesystem::path shared(folder);
+  const testing::TempDir dir;
+  const auto unpacked = dir / "tokenizer.json";
+  const std::string unpack =
+      "gzip -dc '" + (shared / "o200k.tokenizer.json.gz").string() + "' > " + unpacked.string();
+  ASSERT_EQ(std::system(unpack.c_str()), 0);
+  const Tokenizer tokenizer = Tokenizer::load(unpacked);
+  for (const Json& golden : lines_of(shared / "o200k_goldens.jsonl")) {
+    const auto text = golden["text"].get<std::string>();
+    EXPECT_EQ(tokenizer.encode(text), golden["ids"].get<std::vector<int32_t>>());
+    EXPECT_EQ(tokenizer.encode(text, AddedTokens::as_text),
+              golden["ids_plain"].get<std::vector<int32_t>>());
+  }
+  for (const Json& golden : lines_of(shared / "tokenizer" / "decode_goldens.jsonl")) {
+    const auto ids = golden["ids"].get<std::vector<int32_t>>();
+    EXPECT_EQ(tokenizer.decode(ids), golden["text"].get<std::string>());
+    EXPECT_EQ(tokenizer.decode(ids, true), golden["text_skip_special"].get<std::string>());
+  }
+}
+
+}  // namespace
+}  // namespace sambay
