@@ -63,7 +63,8 @@ double flops_per_second(double seconds, double (*loop)(int64_t, float*)) {
 // shared, so the clock is the wall's; but it is never slower than what one thread alone gets from
 // it.
 double read_bytes_per_second(const CeilingOptions& options, const CeilingKernels& kernels) {
-  Arena arena(Device::cpu, options.buffer_bytes + (size_t{1} << 22));
+  constexpr size_t least_arena = size_t{1} << 28;
+  Arena arena(Device::cpu, std::max(least_arena, 2 * options.buffer_bytes));
   const auto count = static_cast<int64_t>(options.buffer_bytes / sizeof(float));
   const Tensor buffer = Tensor::empty({count}, DType::f32, arena);
   auto* data = buffer.data<float>();
