@@ -238,7 +238,9 @@ TEST(Attention, OneQueryAgainstManyKeysIsCutIntoChunks) {
         const Result expected = forward(p, in_double(in));
         for_each_isa([&](const std::string&) {
           const Result got = forward(p, in);
-          expect_close(got.out, expected.out, forward_bound(dtype), text(p, dtype));
+          // The reference adds up 5,000 terms one by one: the error grows like the root.
+          const double bound = forward_bound(dtype) + std::sqrt(5000) * unit_roundoff(DType::f32);
+          expect_close(got.out, expected.out, bound, text(p, dtype));
           expect_close(got.lse, expected.lse, lse_bound(), "lse");
         });
       }
