@@ -46,7 +46,7 @@ TEST(Presets, LayOutTheirLayersAsTheSpecSays) {
   EXPECT_EQ(letters(preset("transformerls", 8)), "SSSASSSA");
   EXPECT_EQ(letters(preset("samba", 8)), "RSRSRSRS");
   EXPECT_EQ(letters(preset("sambay", 8)), "RSRSRAGC");
-  EXPECT_EQ(letters(preset("sambayda", 12)), "RSRSRSRAGCGC");
+  EXPECT_EQ(letters(preset("sambayda", 16)), "RSRSRSRSRAGCGCGC");
   EXPECT_EQ(letters(preset("sambayoco", 8)), "RSRSRACC");
   EXPECT_EQ(letters(preset("swayoco", 8)), "SSSSSACC");
   EXPECT_EQ(letters(preset("mambay", 8)), "RRRRRAGC");
@@ -134,7 +134,7 @@ TEST(Config, NamesTheFieldThatIsWrong) {
   EXPECT_THAT(with("/width", 1.5), HasSubstr("width"));
   EXPECT_THAT(with("/vocab_size", -1), HasSubstr("vocab_size"));
   EXPECT_THAT(with("/padded_vocab_size", 32001), HasSubstr("padded_vocab_size"));
-  EXPECT_THAT(with("/norm", "batch"), HasSubstr("norm: batch"));
+  EXPECT_THAT(with("/norm", "batch"), HasSubstr("norm] batch"));
   EXPECT_THAT(with("/norm_eps", 0), HasSubstr("norm_eps"));
   EXPECT_THAT(with("/residual_multiplier", nullptr), HasSubstr("residual_multiplier"));
   EXPECT_THAT(with("/logit_multiplier", 1e300), HasSubstr("logit_multiplier"));

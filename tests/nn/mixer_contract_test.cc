@@ -257,6 +257,14 @@ TEST_P(MixerContract, AMetaDeviceRunsWithoutMemory) {
   EXPECT_EQ(out.value.shape(), Shape({5, rig_width}));
   tape.backward(out, Tensor::empty({5, rig_width}, DType::f32, arena));
   EXPECT_TRUE(tape.received(h));
+
+  if (!mixer->state_spec(f32).empty()) {
+    LayerState state = make_layer_state(mixer->state_spec(f32), 5, arena);
+    LayerState* const states[] = {&state};
+    exec.tape = nullptr;
+    call.states = states;
+    EXPECT_EQ(mixer->forward(exec, {h.value}, call).value.shape(), Shape({5, rig_width}));
+  }
 }
 
 }  // namespace

@@ -32,6 +32,12 @@ void store(const LayerState& state, int64_t from, int64_t to) {
   }
   std::vector<ops::KvTarget> targets;
   append_targets(state, 0, 1, from, to, 2, targets);
+  int64_t stored = 0;
+  for (const ops::KvTarget& target : targets) {
+    stored += target.count;
+  }
+  const Tensor& ring = state.buffers[0].data;
+  EXPECT_EQ(stored, ring.defined() ? std::min(to - from, ring.dim(1)) : to - from);
   ops::kv_store(k, k, targets);
 }
 

@@ -55,7 +55,7 @@ struct AttentionForwardKernels {
   void (*visit)(const QueryBlock& block, const KeyRun& run, float* scratch);
   void (*finish)(const QueryBlock& block, const float* scratch, const AttentionPartial& partial);
   // Row `row` of `count` partials in their order, `stride` floats apart in each of the three
-  // arrays' memory, becomes a row of out and its lse.
+  // arrays' memory, becomes a row of out and its lse; the maxima are used up.
   void (*merge)(const AttentionPartial& partial, int row, int count, int64_t stride, int64_t v_dim,
                 DType dtype, void* out, float* lse);
 };

@@ -84,7 +84,7 @@ template <class Element>
 void stack_lanes(const QueryBlock& block, const Element* from, int64_t stride, int64_t head_stride,
                  int64_t dim, float* to) {
   const int64_t width = padded16(dim);
-  const auto row = [&](int64_t lane) { return lane_row(block, from, stride, head_stride, lane); };
+  const auto row = [&](int lane) { return lane_row(block, from, stride, head_stride, lane); };
   constexpr int step = in_pairs<Element> ? 2 : 1;
   for (int lane = 0; lane < block.width(); lane += step, to += width) {
     if (lane >= block.rows()) {

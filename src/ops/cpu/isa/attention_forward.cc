@@ -167,17 +167,18 @@ void merge_into(const AttentionPartial& partial, int row, int count, int64_t str
     const float m = partial.max[c * stride + row];
     top = m > top ? m : top;
   }
-  float shift = top > -infinity ? top : 0.0F;
+  const float shift = top > -infinity ? top : 0.0F;
   float sum = 0;
   for (int c = 0; c < count; ++c) {
-    sum += first_lane(exp(set1(partial.max[c * stride + row] - shift))) *
-           partial.sum[c * stride + row];
+    float& weight = partial.max[c * stride + row];
+    weight = first_lane(exp(set1(weight - shift)));
+    sum += weight * partial.sum[c * stride + row];
   }
   const float inverse = sum > 0 ? 1.0F / sum : 0.0F;
   for_lanes(v_dim, [&](int64_t x, auto n) {
     Vec total = set1(0.0F);
     for (int c = 0; c < count; ++c) {
-      const Vec weight = exp(set1(partial.max[c * stride + row] - shift)) * set1(inverse);
+      const Vec weight = set1(partial.max[c * stride + row] * inverse);
       total = fma(load(partial.acc + c * stride + row * v_dim + x, n), weight, total);
     }
     store(out + x, total, n);

@@ -14,7 +14,7 @@ SAMBAY_INLINE int64_t units_of(int64_t count) {
 // Row `lane` of a (queries, heads, dim) operand of the block.
 template <class Element>
 SAMBAY_INLINE const Element* lane_row(const QueryBlock& block, const Element* from, int64_t stride,
-                                      int64_t head_stride, int64_t lane) {
+                                      int64_t head_stride, int lane) {
   return from + lane / block.heads * stride + lane % block.heads * head_stride;
 }
 
@@ -33,7 +33,11 @@ static void pack_lanes(const QueryBlock& block, const Element* from, int64_t str
                        int64_t head_stride, int64_t dim, float* rows, float* to) {
   const int count = block.rows();
   const int64_t units = units_of<Element>(dim);
-  const auto at = [&](int64_t lane) { return lane_row(block, from, stride, head_stride, lane); };
+  const Element* row[attention_lanes];
+  for (int lane = 0; lane < count; ++lane) {
+    row[lane] = lane_row(block, from, stride, head_stride, lane);
+  }
+  const auto at = [&](int64_t lane) { return row[lane]; };
   if constexpr (sizeof(Element) == sizeof(float)) {
     transpose(at, count, units, to, attention_lanes);
   } else if (in_pairs<Element> && dim % 2 == 0) {
