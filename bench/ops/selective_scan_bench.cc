@@ -20,7 +20,7 @@ constexpr double forward_slots = 10, backward_slots = 20;
 // Multiply-adds per second of all threads.
 double fma_rate() {
   static const double rate =
-      measure_ceilings({.buffer_bytes = size_t{1} << 26}).f32_flops_per_second / 2;
+      measure_ceilings({.buffer_bytes = size_t{1} << 28}).f32_flops_per_second / 2;
   return rate;
 }
 
