@@ -147,18 +147,29 @@ TEST_P(EveryPreset, GivesTheSameBitsAgain) {
   EXPECT_EQ(gradients(), gradients());
 }
 
-// What `run` makes of an arena's peak, on a device.
+struct Footprint {
+  size_t kept = 0;  // when the run is over: weights, gradients
+  size_t peak = 0;
+};
+
 template <class Run>
-size_t peak(const ModelConfig& config, Device device, Run run) {
+Footprint footprint(const ModelConfig& config, Device device, Run run) {
   Arena arena(device);
   Decoder decoder(config);
   initialize(decoder, f32, 1, arena);
   Exec exec{&arena, nullptr, f32};
   run(decoder, exec);
-  return arena.peak_bytes();
+  return {arena.bytes_in_use(), arena.peak_bytes()};
 }
 
-TEST_P(EveryPreset, DryGenerationHasThePeakOfTheRealOne) {
+// A dry run lacks only the memory that kernels take beside their operands.
+void expect_alike(const Footprint& dry, const Footprint& real) {
+  EXPECT_EQ(dry.kept, real.kept);
+  EXPECT_LE(dry.peak, real.peak);
+  EXPECT_GT(dry.peak, real.peak / 2);
+}
+
+TEST_P(EveryPreset, DryGenerationTakesTheMemoryOfTheRealOne) {
   const auto run = [](Decoder& decoder, Exec& exec) {
     SequenceState state(decoder.state_spec(f32), *exec.arena);
     const auto ids = some_ids(100);
@@ -166,17 +177,17 @@ TEST_P(EveryPreset, DryGenerationHasThePeakOfTheRealOne) {
     decoder.logits(exec, {std::span(ids).first(1), one(1, 100), {&state}, {1}});
   };
   const auto config = small_config(GetParam());
-  EXPECT_EQ(peak(config, Device::meta, run), peak(config, Device::cpu, run));
+  expect_alike(footprint(config, Device::meta, run), footprint(config, Device::cpu, run));
 }
 
-TEST_P(EveryPreset, DryTrainingHasThePeakOfTheRealOne) {
+TEST_P(EveryPreset, DryTrainingTakesTheMemoryOfTheRealOne) {
   const auto run = [](Decoder& decoder, Exec& exec) {
     const auto ids = some_ids(100);
     allocate_gradients(decoder, f32, *exec.arena);
     decoder.loss(exec, {ids, one(100), {}, {}}, ids, {.cross_entropy = {}, .gradients = true});
   };
   const auto config = small_config(GetParam());
-  EXPECT_EQ(peak(config, Device::meta, run), peak(config, Device::cpu, run));
+  expect_alike(footprint(config, Device::meta, run), footprint(config, Device::cpu, run));
 }
 
 INSTANTIATE_TEST_SUITE_P(Presets, EveryPreset, ::testing::ValuesIn(preset_names()),
