@@ -11,6 +11,7 @@ struct Common {
 };
 
 // Adds a command's options and sets its callback; `common` outlives the parsing.
+void add_data(CLI::App& command, const Common& common);
 void add_gradients(CLI::App& command, const Common& common);
 void add_init(CLI::App& command, const Common& common);
 void add_inspect(CLI::App& command, const Common& common);
@@ -23,6 +24,7 @@ struct Command {
 };
 
 inline constexpr Command commands[] = {
+    {"data", "Make tokenizers and token shards", add_data},
     {"gradients", "Loss and gradients of a batch, as a safetensors file", add_gradients},
     {"init", "Make a new model of a preset", add_init},
     {"inspect", "What a model consists of, needs and costs", add_inspect},

@@ -434,4 +434,12 @@ std::string to_tokenizer_json(const TokenizerSpec& spec) {
       added.dump(), splits.dump(), byte_level.dump(), spec.ignore_merges, vocab, merges);
 }
 
+std::string fingerprint(const TokenizerSpec& spec) {
+  uint64_t h = 0xcbf29ce484222325;  // FNV-1a
+  for (const char c : to_tokenizer_json(spec)) {
+    h = (h ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  }
+  return fmt::format("{:016x}", h);
+}
+
 }  // namespace sambay

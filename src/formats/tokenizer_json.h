@@ -56,6 +56,9 @@ TokenizerSpec parse_tokenizer_json(std::string_view json, std::string_view tag);
 
 std::string to_tokenizer_json(const TokenizerSpec& spec);
 
+// 16 hexadecimal digits that differ when tokenizers do: a shard names the one that made it.
+std::string fingerprint(const TokenizerSpec& spec);
+
 // The byte-level alphabet writes each byte as one printable character: printable Latin-1 as itself,
 // the others as U+0100 and up. The order of the 256 characters is the usual order of the ids
 // 0..255.
