@@ -29,7 +29,7 @@ ChatFormat::ChatFormat(const Tokenizer& tokenizer)
 std::vector<int32_t> ChatFormat::prompt(std::span<const ChatTurn> turns) const {
   std::vector<int32_t> ids;
   for (const ChatTurn& t : turns) {
-    const auto part = turn(t.role, t.text);
+    const auto part = turn(t.speaker, t.text);
     ids.insert(ids.end(), part.begin(), part.end());
   }
   ids.push_back(assistant_);
@@ -37,13 +37,13 @@ std::vector<int32_t> ChatFormat::prompt(std::span<const ChatTurn> turns) const {
 }
 
 std::vector<int32_t> ChatFormat::prompt(std::string_view question) const {
-  auto ids = turn(Role::user, question);
+  auto ids = turn(Speaker::user, question);
   ids.push_back(assistant_);
   return ids;
 }
 
-std::vector<int32_t> ChatFormat::turn(Role role, std::string_view text) const {
-  std::vector<int32_t> ids = {role == Role::user ? user_ : assistant_};
+std::vector<int32_t> ChatFormat::turn(Speaker speaker, std::string_view text) const {
+  std::vector<int32_t> ids = {speaker == Speaker::user ? user_ : assistant_};
   tokenizer_->encode_to(ids, text, AddedTokens::as_text);
   ids.push_back(end_);
   return ids;

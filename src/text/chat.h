@@ -11,10 +11,10 @@
 
 namespace sambay {
 
-enum class Role { user, assistant };
+enum class Speaker { user, assistant };
 
 struct ChatTurn {
-  Role role;
+  Speaker speaker;
   std::string text;
 };
 
@@ -33,7 +33,7 @@ class ChatFormat {
   std::vector<int32_t> prompt(std::string_view question) const;
 
   // A whole turn, as in training: mark, text, end mark.
-  std::vector<int32_t> turn(Role role, std::string_view text) const;
+  std::vector<int32_t> turn(Speaker speaker, std::string_view text) const;
 
   int32_t end_id() const { return end_; }
 

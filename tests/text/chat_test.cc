@@ -18,7 +18,7 @@ TEST(Chat, AQuestionBecomesAPromptThatCallsForAnAnswer) {
   EXPECT_EQ(tokenizer.decode(chat.prompt("Why?")), "<|user|>Why?<|end|><|assistant|>");
   EXPECT_EQ(chat.end_id(), tokenizer.id_of("<|end|>"));
   const std::vector<ChatTurn> turns = {
-      {Role::user, "1+1?"}, {Role::assistant, "2"}, {Role::user, "+1?"}};
+      {Speaker::user, "1+1?"}, {Speaker::assistant, "2"}, {Speaker::user, "+1?"}};
   EXPECT_EQ(tokenizer.decode(chat.prompt(turns)),
             "<|user|>1+1?<|end|><|assistant|>2<|end|><|user|>+1?<|end|><|assistant|>");
   EXPECT_EQ(chat.prompt(std::span(turns).first(1)), chat.prompt("1+1?"));

@@ -35,8 +35,8 @@ TokenizerSpec train_reasoning_tokenizer(int32_t vocab_size, int64_t problems, ui
 }
 
 EncodedProblem encode(const Problem& problem, const ChatFormat& format) {
-  EncodedProblem out{format.turn(Role::user, problem.question), 0};
-  const auto answer = format.turn(Role::assistant, problem.chain);
+  EncodedProblem out{format.turn(Speaker::user, problem.question), 0};
+  const auto answer = format.turn(Speaker::assistant, problem.chain);
   out.targets_from = static_cast<int32_t>(out.ids.size()) + 1;
   out.ids.insert(out.ids.end(), answer.begin(), answer.end());
   return out;
