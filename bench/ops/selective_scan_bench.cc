@@ -6,11 +6,9 @@
 // `of_floor` is the fraction of that bound reached, with the rate of the FMA pipes measured here.
 #include <benchmark/benchmark.h>
 
-#include <chrono>
 #include <vector>
 
-#include "base/cpu.h"
-#include "base/threads.h"
+#include "ops/ceilings.h"
 #include "ops/selective_scan.h"
 
 namespace sambay::ops {
@@ -19,32 +17,11 @@ namespace {
 constexpr int64_t channels = 2048, state_size = 16;
 constexpr double forward_slots = 10, backward_slots = 20;
 
-// Multiply-adds (of one float) per second of one core, by chains long enough to fill the pipes.
-[[gnu::target("avx512f")]] double measure_avx512() {
-  using V = float __attribute__((vector_size(64)));
-  V a[12];
-  for (int i = 0; i < 12; ++i) {
-    a[i] = V{} + static_cast<float>(i);
-  }
-  const V m = V{} + 0.999F, c = V{} + 0.001F;
-  double best = 0;
-  for (int repeat = 0; repeat < 5; ++repeat) {
-    const auto begin = std::chrono::steady_clock::now();
-    constexpr int rounds = 1'000'000;
-    for (int round = 0; round < rounds; ++round) {
-      for (V& v : a) {
-        asm volatile("vfmadd213ps %2, %1, %0" : "+v"(v) : "v"(m), "v"(c));
-      }
-    }
-    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
-    best = std::max(best, 12.0 * 16 * rounds / seconds.count());
-  }
-  return best;
-}
-
+// Multiply-adds per second of all threads.
 double fma_rate() {
-  static const double rate = isa() >= Isa::avx512 ? measure_avx512() : 0;
-  return rate * num_threads();
+  static const double rate =
+      measure_ceilings({.buffer_bytes = size_t{1} << 28}).f32_flops_per_second / 2;
+  return rate;
 }
 
 Tensor filled(const Shape& shape, DType dtype, float low, float high) {
@@ -74,10 +51,8 @@ void report(benchmark::State& state, int64_t T, double slots) {
   const double elements = static_cast<double>(T) * channels * state_size;
   const double done = elements * static_cast<double>(state.iterations());
   state.counters["elements"] = benchmark::Counter(done, benchmark::Counter::kIsRate);
-  if (fma_rate() > 0) {
-    state.counters["of_floor"] =
-        benchmark::Counter(done * slots / fma_rate(), benchmark::Counter::kIsRate);
-  }
+  state.counters["of_floor"] =
+      benchmark::Counter(done * slots / fma_rate(), benchmark::Counter::kIsRate);
 }
 
 void prefill(benchmark::State& state) {

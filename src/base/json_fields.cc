@@ -36,7 +36,7 @@ void JsonFields::no_others() const {
 nlohmann::json parse_json(std::string_view text, const std::string& where) {
   try {
     return nlohmann::json::parse(text);
-  } catch (const nlohmann::json::parse_error& e) {
+  } catch (const nlohmann::json::exception& e) {  // a number beyond all range is no parse_error
     const std::string_view message = e.what();
     const auto colon = message.find("] ");
     fail(where, "not JSON: {}", colon == message.npos ? message : message.substr(colon + 2));

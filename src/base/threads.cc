@@ -38,7 +38,7 @@ class Pool {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
-      generation_.fetch_add(1);
+      gate_.fetch_add(one_generation);
     }
     wake_.notify_all();
     for (auto& worker : workers_) {
@@ -57,16 +57,17 @@ class Pool {
     context_ = context;
     error_ = nullptr;
     next_.store(0, std::memory_order_relaxed);
-    busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
     {
       const std::lock_guard lock(mutex_);
-      generation_.fetch_add(1, std::memory_order_release);
+      const uint64_t generation = gate_.load(std::memory_order_relaxed) / one_generation + 1;
+      gate_.store(generation * one_generation + open_bit, std::memory_order_release);
     }
     wake_.notify_all();
     drain();
-    // A worker that lost its CPU to another process needs ours more than we do.
+    // Only those who came in are waited for: a worker that has no CPU just now misses this job.
+    gate_.fetch_and(~open_bit, std::memory_order_relaxed);
     constexpr int spins = 20'000;
-    for (int i = 0; busy_.load(std::memory_order_acquire) != 0; ++i) {
+    for (int i = 0; (gate_.load(std::memory_order_acquire) & inside_mask) != 0; ++i) {
       if (i < spins) {
         pause_briefly();
       } else {
@@ -100,31 +101,47 @@ class Pool {
   }
 
   void work() {
-    uint64_t seen = 0;
+    uint64_t seen = 0;  // generation
+    const auto generation = [this] {
+      return gate_.load(std::memory_order_acquire) / one_generation;
+    };
     for (;;) {
       constexpr int spins = 20'000;
-      for (int i = 0; i < spins && generation_.load(std::memory_order_acquire) == seen; ++i) {
+      for (int i = 0; i < spins && generation() == seen; ++i) {
         pause_briefly();
       }
-      if (generation_.load(std::memory_order_acquire) == seen) {
+      if (generation() == seen) {
         std::unique_lock lock(mutex_);
-        wake_.wait(lock, [&] { return generation_.load(std::memory_order_acquire) != seen; });
+        wake_.wait(lock, [&] { return generation() != seen; });
       }
-      ++seen;
       if (stopping_) {
         return;
       }
-      drain();
-      busy_.fetch_sub(1, std::memory_order_release);
+      seen = enter_and_drain();
     }
   }
+
+  // Takes part in the job at hand if it is still open; returns its generation either way.
+  uint64_t enter_and_drain() {
+    uint64_t gate = gate_.load(std::memory_order_acquire);
+    while ((gate & open_bit) != 0) {
+      if (gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire)) {
+        drain();
+        gate_.fetch_sub(1, std::memory_order_release);
+        break;
+      }
+    }
+    return gate / one_generation;
+  }
+
+  // gate_: the job's generation, whether it may still be entered, how many workers are inside.
+  static constexpr uint64_t inside_mask = 0xffff, open_bit = 0x10000, one_generation = 0x20000;
 
   std::vector<std::thread> workers_;
   std::mutex run_mutex_, mutex_, error_mutex_;
   std::condition_variable wake_;
-  std::atomic<uint64_t> generation_{0};
+  std::atomic<uint64_t> gate_{0};
   std::atomic<int64_t> next_{0};
-  std::atomic<int> busy_{0};
   std::atomic<bool> stopping_{false};
   int64_t tasks_ = 0;
   void (*call_)(void*, int64_t) = nullptr;

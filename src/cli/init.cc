@@ -14,9 +14,9 @@ struct Options {
 };
 
 void run(const Options& options, const Common& common) {
+  Arena arena;  // outlives the weights
   Decoder decoder(make_config(options.preset, options.parametrization));
   const DType dtype = parse_precision(options.dtype).compute;
-  Arena arena;
   initialize(decoder, {dtype, DType::f32}, options.seed, arena);
   save_model(decoder, options.out, dtype);
   const int64_t parameters = decoder.params().elements();

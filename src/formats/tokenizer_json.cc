@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/json_fields.h"
 
 namespace sambay {
 
@@ -378,12 +379,7 @@ std::string to_byte_level(std::string_view bytes) {
 }
 
 TokenizerSpec parse_tokenizer_json(std::string_view json, std::string_view tag) {
-  Json root;
-  try {
-    root = Json::parse(json);
-  } catch (const Json::exception& error) {
-    fail(tag, "not JSON: {}", error.what());
-  }
+  const Json root = parse_json(json, std::string(tag));
   return Reader(root, tag).read();
 }
 

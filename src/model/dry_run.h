@@ -13,7 +13,8 @@ struct GenerationCost {
   Cost decode;   // of the token after it
   size_t weight_bytes = 0;
   size_t state_bytes = 0;
-  size_t peak_bytes = 0;  // weights, state and activations together
+  // Weights, state and activations together, without what kernels take beside their operands.
+  size_t peak_bytes = 0;
 };
 GenerationCost dry_generation(const ModelConfig& config, const Precision& precision, int64_t prompt,
                               int64_t chunk);

@@ -35,7 +35,7 @@ struct HeadMap {
 struct AttentionOptions {
   HeadMap map;
   int64_t window = 0;  // keys that a query sees, itself included; 0: all before it
-  float scale = 1.0F;  // c of the spec
+  float scale = 1.0F;  // c of the spec, above 0
 };
 
 // A run of consecutive keys and values of one sequence, in whatever memory they lie: fresh rows, a

@@ -46,7 +46,9 @@ Arena::Arena(Device device, size_t reserve_bytes) : device_(device), impl_(new I
   }
   void* base = MAP_FAILED;
   // Sandboxes and ulimits may refuse a large reservation: take what they allow.
-  for (; base == MAP_FAILED && impl_->reserved >= (size_t{1} << 28); impl_->reserved /= 2) {
+  constexpr size_t least = size_t{1} << 20;
+  impl_->reserved = std::max(impl_->reserved, least);
+  for (; impl_->reserved >= least; impl_->reserved /= 2) {
     base = mmap(nullptr, impl_->reserved, PROT_READ | PROT_WRITE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base != MAP_FAILED) {

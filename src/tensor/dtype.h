@@ -49,12 +49,13 @@ struct Bf16 {
   uint16_t bits;
 };
 
-inline float to_float(Bf16 x) {
+// Always inlined: a copy compiled for a newer instruction set must never be linked elsewhere.
+[[gnu::always_inline]] inline float to_float(Bf16 x) {
   return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16);
 }
 
 // Rounds to nearest, ties to even; NaN stays NaN.
-inline Bf16 to_bf16(float x) {
+[[gnu::always_inline]] inline Bf16 to_bf16(float x) {
   const auto bits = std::bit_cast<uint32_t>(x);
   if ((bits & 0x7fffffffU) > 0x7f800000U) {
     return {static_cast<uint16_t>((bits >> 16) | 0x40U)};

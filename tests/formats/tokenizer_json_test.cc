@@ -126,6 +126,7 @@ TEST(TokenizerJson, SplitsOfEveryKindAreRead) {
 TEST(TokenizerJson, FaultsAreNamedOnOneLine) {
   EXPECT_THAT(refusal("{"), HasSubstr("[t.json] not JSON"));
   EXPECT_THAT(refusal("{\n\"a\" \n\x01"), Not(HasSubstr("\n")));
+  EXPECT_THAT(refusal("{\"a\": 1e999}"), HasSubstr("[t.json] not JSON"));
   EXPECT_EQ(refusal("[]"), "[t.json] expected an object, got a list");
   EXPECT_EQ(refusal_with("/normalizer", {{"type", "NFC"}}),
             "[t.json: normalizer] expected null: normalizers are not supported");

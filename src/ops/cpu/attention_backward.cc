@@ -57,6 +57,16 @@ class Backward {
     const Tensor query_list = list<QueryTask>(record_count, arena);
     const Tensor key_list = list<KeyTask>(key_count, arena);
     const Tensor turns = Tensor::empty({record_count}, DType::i32, arena);
+    QueryBlock shape;
+    shape.dtype = q_.dtype();
+    shape.head_dim = map_.head_dim;
+    shape.v_dim = map_.v_dim();
+    record_floats_ = kernels.record_floats(shape);
+    const int64_t scratch = kernels.scratch_floats(shape);
+    const Tensor records = Tensor::empty({record_count, record_floats_}, DType::f32, arena);
+    if (arena.device() == Device::meta) {
+      return;  // a dry run shows the memory and no more
+    }
     auto* query_tasks = reinterpret_cast<QueryTask*>(query_list.raw());
     auto* key_tasks = reinterpret_cast<KeyTask*>(key_list.raw());
     turns_ = turns.data<int32_t>();
@@ -68,13 +78,6 @@ class Backward {
     at = 0;
     for_each_key_task([&](const KeyTask& task) { key_tasks[at++] = task; });
 
-    QueryBlock shape;
-    shape.dtype = q_.dtype();
-    shape.head_dim = map_.head_dim;
-    shape.v_dim = map_.v_dim();
-    record_floats_ = kernels.record_floats(shape);
-    const int64_t scratch = kernels.scratch_floats(shape);
-    const Tensor records = Tensor::empty({record_count, record_floats_}, DType::f32, arena);
     records_ = records.data<float>();
     for_each_task(record_count, scratch, arena, [&](int64_t i, float* memory) {
       kernels.prepare(block_of(query_tasks[i]), gradients_of(query_tasks[i]), record(i), memory);

@@ -15,8 +15,8 @@ constexpr int64_t rows_at_a_time = 16;
 // Weights that all those rows find in L2.
 constexpr int64_t few_rows_bytes = 1 << 18;
 // Below so many multiply-adds, or bytes of weights, a second thread costs more than it brings.
-constexpr int64_t serial_multiply_adds = 1 << 18;
-constexpr int64_t serial_weight_bytes = 1 << 18;
+constexpr int64_t serial_multiply_adds = 1 << 20;
+constexpr int64_t serial_weight_bytes = 1 << 19;
 // Packed operands are bounded, so that they stay in the outer caches.
 constexpr int64_t packed_bytes_limit = int64_t{16} << 20;
 // One pass over k reads a panel of b of nr columns from L2; longer sums are added up in c.
@@ -95,37 +95,60 @@ class BlockedProduct {
   int64_t lane_bytes() const { return slab_ * kernel_.element_bytes; }
   int64_t groups(const Block& block) const { return divide_up(block.depth, kernel_.k_group); }
 
+  // One operand's part of a block: `lanes` are its rows of a or its columns of b.
+  struct Side {
+    const void* source;
+    int64_t lane_stride, k_stride, lanes;
+    int64_t panel, padded_to;  // lanes of a panel, and what the last one is filled up to
+    std::byte* packed;
+  };
+
   void pack_block(const Block& block, bool with_b) const {
+    const Side a = {at(p_.a, block.i * p_.a_row + block.k * p_.a_k, p_.dtype),
+                    p_.a_row,
+                    p_.a_k,
+                    block.rows,
+                    kernel_.mr,
+                    1,
+                    packed_a_};
+    const Side b = {at(p_.b, block.j * p_.b_column + block.k * p_.b_k, p_.dtype),
+                    p_.b_column,
+                    p_.b_k,
+                    block.columns,
+                    kernel_.nr,
+                    kernel_.nr,
+                    packed_b_};
     const int64_t a_tasks = divide_up(block.rows, task_rows_);
     const int64_t b_tasks = with_b ? divide_up(block.columns, task_columns_) : 0;
     run_tasks(parallel_, a_tasks + b_tasks, [&](int64_t task) {
       if (task < a_tasks) {
-        const int64_t begin = task * task_rows_;
-        for (int64_t i = begin; i < std::min(begin + task_rows_, block.rows); i += kernel_.mr) {
-          const int64_t rows = std::min(kernel_.mr, block.rows - i);
-          kernel_.pack({.source = at(p_.a, (block.i + i) * p_.a_row + block.k * p_.a_k, p_.dtype),
-                        .lane_stride = p_.a_row,
-                        .k_stride = p_.a_k,
-                        .lanes = rows,
-                        .k = block.depth,
-                        .width = rows,
-                        .packed = packed_a_ + i * lane_bytes()});
-        }
+        pack_lanes(a, task * task_rows_, task_rows_, block.depth);
       } else {
-        const int64_t begin = (task - a_tasks) * task_columns_;
-        for (int64_t j = begin; j < std::min(begin + task_columns_, block.columns);
-             j += kernel_.nr) {
-          kernel_.pack(
-              {.source = at(p_.b, (block.j + j) * p_.b_column + block.k * p_.b_k, p_.dtype),
-               .lane_stride = p_.b_column,
-               .k_stride = p_.b_k,
-               .lanes = std::min(kernel_.nr, block.columns - j),
-               .k = block.depth,
-               .width = kernel_.nr,
-               .packed = packed_b_ + j * lane_bytes()});
-        }
+        pack_lanes(b, (task - a_tasks) * task_columns_, task_columns_, block.depth);
       }
     });
+  }
+
+  // Where lanes stand side by side, a few rows of all panels at a time: a panel alone would take a
+  // few bytes of each of many pages.
+  void pack_lanes(const Side& side, int64_t begin, int64_t count, int64_t depth) const {
+    constexpr int64_t side_by_side_run = 32;
+    const int64_t run = side.lane_stride == 1 ? side_by_side_run : depth;
+    const int64_t end = std::min(begin + count, side.lanes);
+    for (int64_t k = 0; k < depth; k += run) {
+      for (int64_t lane = begin; lane < end; lane += side.panel) {
+        const int64_t lanes = std::min(side.panel, side.lanes - lane);
+        const int64_t width = divide_up(lanes, side.padded_to) * side.padded_to;
+        kernel_.pack(
+            {.source = at(side.source, lane * side.lane_stride + k * side.k_stride, p_.dtype),
+             .lane_stride = side.lane_stride,
+             .k_stride = side.k_stride,
+             .lanes = lanes,
+             .k = std::min(run, depth - k),
+             .width = width,
+             .packed = side.packed + lane * lane_bytes() + k * width * kernel_.element_bytes});
+      }
+    }
   }
 
   // Neighbouring tasks share columns: their part of b stays in the cache.

@@ -10,6 +10,18 @@
 namespace sambay::ops::SAMBAY_ISA_NAMESPACE {
 namespace {
 
+// Cuts arrays from memory one after another, or only adds up their sizes if there is none.
+struct Carver {
+  float* memory;
+  int64_t floats = 0;
+
+  float* take(int64_t count) {
+    float* at = memory == nullptr ? nullptr : memory + floats;
+    floats += count;
+    return at;
+  }
+};
+
 template <class Element>
 struct Record {
   float* q;           // (units of head_dim, 64)
@@ -19,19 +31,20 @@ struct Record {
   float* lse;
   float* delta;  // sum over v_dim of d_out * out
   float* d_q;    // (head_dim, 64), without the scale
-  float* end;
+  int64_t floats;
 
-  Record(const QueryBlock& block, float* at) {
+  Record(const QueryBlock& block, float* memory) {
     constexpr int64_t depth = in_pairs<Element> ? attention_lanes / 2 : attention_lanes;
     const int64_t units = padded16(units_of<Element>(block.head_dim));
-    q = at;
-    q_rows = q + units * attention_lanes;
-    d_out = q_rows + depth * padded16(block.head_dim);
-    d_out_rows = d_out + block.v_dim / block.head_dim * units * attention_lanes;
-    lse = d_out_rows + depth * padded16(block.v_dim);
-    delta = lse + attention_lanes;
-    d_q = delta + attention_lanes;
-    end = d_q + padded16(block.head_dim) * attention_lanes;
+    Carver carver{memory};
+    q = carver.take(units * attention_lanes);
+    q_rows = carver.take(depth * padded16(block.head_dim));
+    d_out = carver.take(block.v_dim / block.head_dim * units * attention_lanes);
+    d_out_rows = carver.take(depth * padded16(block.v_dim));
+    lse = carver.take(attention_lanes);
+    delta = carver.take(attention_lanes);
+    d_q = carver.take(padded16(block.head_dim) * attention_lanes);
+    floats = carver.floats;
   }
 };
 
@@ -42,24 +55,26 @@ struct Scratch {
   float *p_rows, *d_s_rows;               // (64, 64) bf16
   float* d_s_pairs;                       // (32, 64) pairs of keys
   float* rows;                            // (64, v_dim padded)
-  float* end;
+  int64_t floats;
 
-  Scratch(const QueryBlock& block, float* at) {
+  Scratch(const QueryBlock& block, float* memory) {
     constexpr int64_t square = int64_t{attention_keys} * attention_lanes;
     const int64_t wide = attention_keys * padded16(block.head_dim);
-    k_rows = at;
-    k_columns = k_rows + wide;
-    v_rows[0] = k_columns + wide;
-    v_rows[1] = v_rows[0] + wide;
-    d_k = v_rows[1] + wide;
-    d_v = d_k + wide;
-    scores = d_v + attention_keys * padded16(block.v_dim);
-    d_scores = scores + square;
-    p_rows = d_scores + square;
-    d_s_rows = p_rows + square / 2;
-    d_s_pairs = d_s_rows + square / 2;
-    rows = d_s_pairs + square / 2;
-    end = rows + attention_lanes * padded16(block.v_dim);
+    const int64_t v_wide = attention_keys * padded16(block.v_dim);
+    Carver carver{memory};
+    k_rows = carver.take(wide);
+    k_columns = carver.take(wide);
+    v_rows[0] = carver.take(wide);
+    v_rows[1] = carver.take(wide);
+    d_k = carver.take(wide);
+    d_v = carver.take(v_wide);
+    scores = carver.take(square);
+    d_scores = carver.take(square);
+    p_rows = carver.take(square / 2);
+    d_s_rows = carver.take(square / 2);
+    d_s_pairs = carver.take(square / 2);
+    rows = carver.take(v_wide);
+    floats = carver.floats;
   }
 };
 
@@ -71,12 +86,12 @@ SAMBAY_INLINE auto with_element(const QueryBlock& block, Body body) {
 
 int64_t record_floats(const QueryBlock& block) {
   return with_element(block, [&](auto element) -> int64_t {
-    return Record<decltype(element)>(block, nullptr).end - static_cast<float*>(nullptr);
+    return Record<decltype(element)>(block, nullptr).floats;
   });
 }
 
 int64_t scratch_floats(const QueryBlock& block) {
-  return Scratch(block, nullptr).end - static_cast<float*>(nullptr);
+  return Scratch(block, nullptr).floats;
 }
 
 // The lanes' rows as the right operand of a sum over lanes: (width / 1 or 2, padded dim).

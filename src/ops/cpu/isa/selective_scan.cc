@@ -152,12 +152,26 @@ void scan(const ScanArguments& in, const ScanSegment& segment, int64_t begin, in
   }
 }
 
+// The state of one channel after one row, and X c still spread over the lanes.
+SAMBAY_INLINE Vec step_channel(const ScanArguments& in, const float* bc, int64_t channel, Vec dt,
+                               Vec dtu, float* states) {
+  const int64_t N = in.state_size, offset = channel * N;
+  Vec total = set1(0.0F);
+  for_lanes(N, [&](int64_t n, auto part) {
+    const Vec decay = exp2_decay(dt * load(in.exponents + offset + n, part));
+    float* x = states + offset + n;
+    const Vec state = fma(decay, load(x, part), dtu * load(bc + n, part));
+    store(x, state, part);
+    total = fma(state, load(bc + N + n, part), total);
+  });
+  return total;
+}
+
 // One row; the states of a channel lie across the lanes.
 template <class T>
 void step_row(const ScanArguments& in, const ScanSegment& segment, int64_t row, int64_t begin,
               int64_t end, Rows y) {
-  const int64_t N = in.state_size;
-  const float* b = in.bc + row * 2 * N;
+  const float* bc = in.bc + row * 2 * in.state_size;
   for (int64_t channel = begin; channel < end; channel += lanes) {
     const int count = end - channel < lanes ? static_cast<int>(end - channel) : lanes;
     alignas(64) float dt[lanes], dtu[lanes], sums[lanes] = {};
@@ -167,17 +181,16 @@ void step_row(const ScanArguments& in, const ScanSegment& segment, int64_t row, 
     const Vec step_size = softplus(raw);
     store(dt, step_size);
     store(dtu, step_size * u);
-    for (int e = 0; e < count; ++e) {
-      const int64_t offset = (channel + e) * N;
-      Vec total = set1(0.0F);
-      for_lanes(N, [&](int64_t n, auto some) {
-        const Vec decay = exp2_decay(set1(dt[e]) * load(in.exponents + offset + n, some));
-        float* x = segment.state + offset + n;
-        const Vec state = fma(decay, load(x, some), set1(dtu[e]) * load(b + n, some));
-        store(x, state, some);
-        total = fma(state, load(b + N + n, some), total);
-      });
-      sums[e] = sum(total);
+    const auto advance = [&](int e) {
+      return step_channel(in, bc, channel + e, set1(dt[e]), set1(dtu[e]), segment.state);
+    };
+    int e = 0;
+    for (; e + 4 <= count; e += 4) {
+      const Vec y0 = advance(e), y1 = advance(e + 1), y2 = advance(e + 2), y3 = advance(e + 3);
+      store_sums(sums + e, y0, y1, y2, y3);
+    }
+    for (; e < count; ++e) {
+      sums[e] = sum(advance(e));
     }
     store(at<T>(y, row, channel), fma(load(in.skip + channel, part), u, load(sums)), part);
   }
@@ -242,26 +255,56 @@ SAMBAY_INLINE void replay_state(const ScanArguments& in, int64_t row, int64_t ro
   }
 }
 
+// What one state carries back through the rows of a tile.
+struct StateGradient {
+  Vec exponent, g, d_exponent;
+};
+
+// The rows t, t - 1, ..., t - R + 1 of a tile that starts at `row`.
+template <int R>
+SAMBAY_INLINE void retreat_rows(const ScanBackward& work, int64_t row, int64_t t, int64_t n,
+                                StateGradient& s, BackwardTile& tile) {
+  const int64_t N = work.in.state_size;
+  float* d_bc = work.d_bc + (row + t) * 2 * N + n;
+  Vec d_b[R], d_c[R];
+  for (int r = 0; r < R; ++r, --t) {
+    const float* bc = work.in.bc + (row + t) * 2 * N + n;
+    const Vec d_y = load(tile.d_y[t]);
+    s.g = fma(d_y, set1(bc[N]), s.g);
+    d_b[r] = s.g * load(tile.dtu[t]);
+    d_c[r] = d_y * load(tile.before[t + 1]);
+    store(tile.d_dtu[t], fma(s.g, set1(bc[0]), load(tile.d_dtu[t])));
+    s.g = s.g * load(tile.decay[t]);
+    const Vec d_product = s.g * load(tile.before[t]);
+    store(tile.d_dt[t], fma(d_product, s.exponent, load(tile.d_dt[t])));
+    s.d_exponent = fma(d_product, load(tile.dt[t]), s.d_exponent);
+  }
+  float sums_b[R], sums_c[R];
+  if constexpr (R == 4) {
+    store_sums(sums_b, d_b[0], d_b[1], d_b[2], d_b[3]);
+    store_sums(sums_c, d_c[0], d_c[1], d_c[2], d_c[3]);
+  } else {
+    sums_b[0] = sum(d_b[0]);
+    sums_c[0] = sum(d_c[0]);
+  }
+  for (int r = 0; r < R; ++r, d_bc -= 2 * N) {
+    d_bc[0] += sums_b[r];
+    d_bc[N] += sums_c[r];
+  }
+}
+
 SAMBAY_INLINE void retreat_state(const ScanBackward& work, int64_t row, int64_t rows, int64_t n,
                                  Carried& carried, BackwardTile& tile) {
-  const int64_t N = work.in.state_size;
-  const Vec exponent = load(carried.exponents[n]);
-  Vec g = load(carried.d_x[n]), d_exponent = load(carried.d_exponent[n]);
-  for (int64_t t = rows - 1; t >= 0; --t) {
-    const float* bc = work.in.bc + (row + t) * 2 * N + n;
-    float* d_bc = work.d_bc + (row + t) * 2 * N + n;
-    const Vec d_y = load(tile.d_y[t]);
-    g = fma(d_y, set1(bc[N]), g);
-    d_bc[0] += sum(g * load(tile.dtu[t]));
-    d_bc[N] += sum(d_y * load(tile.before[t + 1]));
-    store(tile.d_dtu[t], fma(g, set1(bc[0]), load(tile.d_dtu[t])));
-    g = g * load(tile.decay[t]);
-    const Vec d_product = g * load(tile.before[t]);
-    store(tile.d_dt[t], fma(d_product, exponent, load(tile.d_dt[t])));
-    d_exponent = fma(d_product, load(tile.dt[t]), d_exponent);
+  StateGradient s = {load(carried.exponents[n]), load(carried.d_x[n]), load(carried.d_exponent[n])};
+  int64_t t = rows - 1;
+  for (; t >= 3; t -= 4) {
+    retreat_rows<4>(work, row, t, n, s, tile);
   }
-  store(carried.d_x[n], g);
-  store(carried.d_exponent[n], d_exponent);
+  for (; t >= 0; --t) {
+    retreat_rows<1>(work, row, t, n, s, tile);
+  }
+  store(carried.d_x[n], s.g);
+  store(carried.d_exponent[n], s.d_exponent);
 }
 
 template <class T, class Part>

@@ -23,8 +23,10 @@ inline void put(const FewRows& p, int64_t row, int64_t column, float sum) {
 // rows of it in bf16), and rows that share a load of weights.
 constexpr int few_rows_columns = 16;
 constexpr int64_t few_rows_piece_bytes = 2048;
-// From such a length on, one row of x reads rows of weights one by one.
+// From such a length on, rows of weights are read one by one for one row of x, or for two that
+// leave half of L1 free.
 constexpr int64_t single_stream_bytes = 1024;
+constexpr int64_t single_stream_x_bytes = 16 << 10;
 constexpr int few_rows_rows = 4;
 constexpr int few_rows_limit = 16;
 
@@ -33,8 +35,8 @@ constexpr int few_rows_limit = 16;
 // jumps.
 template <class T>
 struct Fetch {
-  const T* row;
-  int64_t stride, length, at;
+  const T* row = nullptr;
+  int64_t stride = 0, length = 0, at = 0;
 
   [[gnu::always_inline]] void lines(int count) {
     constexpr int64_t line = 64 / sizeof(T);
@@ -144,10 +146,12 @@ void few_rows(const FewRows& p) {
   constexpr int64_t piece = few_rows_piece_bytes / source_bytes;
   const auto* w = static_cast<const typename S::Source*>(p.w);
   FewRowsGroup<S> group;
-  // One row of x over long rows of weights: one stream, which memory needs no help with.
-  if (p.rows == 1 && p.k * source_bytes >= single_stream_bytes) {
+  // Short x over long rows of weights: one stream, which memory needs no help with.
+  const int64_t row_bytes = p.k * source_bytes;
+  if (row_bytes >= single_stream_bytes &&
+      (p.rows == 1 || (p.rows == 2 && 2 * row_bytes <= single_stream_x_bytes))) {
     for (int64_t column = 0; column < p.columns; ++column) {
-      few_rows_tile<S, 1, 1>(p, {0, column, 0, p.k, 1}, group);
+      few_rows_passes<S, 1>(p, {0, column, 0, p.k, 1}, group);
     }
     return;
   }

@@ -22,11 +22,12 @@
 #endif
 
 // Every level offers, besides `lanes` and `Vec`:
-//   set1, load, store (float, Bf16), load_n and store_n (the first n lanes, 0 <= n <= lanes; the
-//   others read as zero), + - * /, fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b, min and max
-//   (the second operand when one is NaN), sqrt, round (to nearest even), bits-wise abs, scale2(x,
-//   n) = x 2^n for whole n, less_than + select, split (mantissa in [sqrt(1/2), sqrt(2)) and
-//   exponent), sum and max_lane over the lanes in one fixed order.
+//   set1; load, store (float, Bf16); load_n, store_n (the first n lanes, 0 <= n <= lanes, the
+//   others read as zero); + - * /; fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b; min, max (the
+//   second operand when one is NaN); sqrt; round (to nearest even); abs; less_than, select;
+//   scale2(x, n) = x 2^n for whole n, scale2_normal (neither x nor the result denormal);
+//   split (mantissa in [sqrt(1/2), sqrt(2)) and exponent); sum and max_lane over the lanes in one
+//   fixed order; store_sums (the sums of four vectors at once).
 namespace sambay::ops::SAMBAY_ISA_NAMESPACE {
 
 SAMBAY_INLINE Vec operator-(Vec a) {
@@ -105,9 +106,22 @@ SAMBAY_INLINE Vec log1p(Vec x) {
   return log_of_split((m - one) + scale2(lost, -n), n);
 }
 
+// log(1 + x) for 0 <= x <= 1, where no exponent is needed: 2 atanh(x / (2 + x)).
+SAMBAY_INLINE Vec log1p_unit(Vec x) {
+  const Vec s = x / (x + set1(2.0F));
+  const Vec z = s * s;
+  // Minimax for (2 atanh(s) - 2 s) / s^3 over s^2 <= 1/9: error below 2^-27.
+  Vec p = set1(2.32597682e-1F);
+  p = fma(p, z, set1(2.16988835e-1F));
+  p = fma(p, z, set1(2.85928789e-1F));
+  p = fma(p, z, set1(3.99996951e-1F));
+  p = fma(p, z, set1(6.66666674e-1F));
+  return fma(s * z, p, s + s);
+}
+
 // log(1 + e^x) = max(x, 0) + log1p(e^-|x|).
 SAMBAY_INLINE Vec softplus(Vec x) {
-  return max(set1(0.0F), x) + log1p(exp(-abs(x)));
+  return max(set1(0.0F), x) + log1p_unit(exp(-abs(x)));
 }
 
 // 1 / (1 + e^-x): for very negative x the quotient goes to zero through e^x, never through
@@ -150,7 +164,9 @@ SAMBAY_INLINE void store(T* p, Vec a, First part) {
 }
 
 // Zero in the lanes that the part does not mean.
-SAMBAY_INLINE Vec only(Vec a, Whole /*all*/) { return a; }
+SAMBAY_INLINE Vec only(Vec a, Whole /*all*/) {
+  return a;
+}
 SAMBAY_INLINE Vec only(Vec a, First part) {
   alignas(64) float values[lanes];
   store(values, a);

@@ -132,6 +132,12 @@ SAMBAY_INLINE Vec split(Vec x, Vec& exponent) {
 SAMBAY_INLINE float sum(Vec a) {
   return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]);
 }
+SAMBAY_INLINE void store_sums(float* out, Vec a, Vec b, Vec c, Vec d) {
+  out[0] = sum(a);
+  out[1] = sum(b);
+  out[2] = sum(c);
+  out[3] = sum(d);
+}
 SAMBAY_INLINE float max_lane(Vec a) {
   const float p = a.v[0] > a.v[1] ? a.v[0] : a.v[1];
   const float q = a.v[2] > a.v[3] ? a.v[2] : a.v[3];
