@@ -80,7 +80,8 @@ void run(const TensorProduct& p) {
                            .alpha = p.options.alpha,
                            .accumulate = p.options.accumulate};
   const bool tiles = isa() == Isa::amx && onednn_available();
-  multiply(product, matmul_kernels(), meta ? default_arena(Device::meta) : arena,
+  multiply(product, matmul_kernels(),
+           meta && arena.device() != Device::meta ? default_arena(Device::meta) : arena,
            tiles ? TileUnit::onednn : TileUnit::none);
 }
 

@@ -65,6 +65,7 @@ class Backward {
     const int64_t scratch = kernels.scratch_floats(shape);
     const Tensor records = Tensor::empty({record_count, record_floats_}, DType::f32, arena);
     if (arena.device() == Device::meta) {
+      for_each_task(key_count, scratch, arena, [](int64_t, float*) {});
       return;  // a dry run shows the memory and no more
     }
     auto* query_tasks = reinterpret_cast<QueryTask*>(query_list.raw());
