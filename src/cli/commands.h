@@ -12,10 +12,13 @@ struct Common {
 
 // Adds a command's options and sets its callback; `common` outlives the parsing.
 void add_data(CLI::App& command, const Common& common);
+void add_eval(CLI::App& command, const Common& common);
 void add_gradients(CLI::App& command, const Common& common);
 void add_init(CLI::App& command, const Common& common);
 void add_inspect(CLI::App& command, const Common& common);
 void add_logits(CLI::App& command, const Common& common);
+void add_run(CLI::App& command, const Common& common);
+void add_tokenize(CLI::App& command, const Common& common);
 
 struct Command {
   const char* name;
@@ -25,10 +28,13 @@ struct Command {
 
 inline constexpr Command commands[] = {
     {"data", "Make tokenizers and token shards", add_data},
+    {"eval", "Measure what a model can do", add_eval},
     {"gradients", "Loss and gradients of a batch, as a safetensors file", add_gradients},
     {"init", "Make a new model of a preset", add_init},
     {"inspect", "What a model consists of, needs and costs", add_inspect},
     {"logits", "Logits of a batch, as a safetensors file", add_logits},
+    {"run", "Ask a model: in a conversation, or one prompt", add_run},
+    {"tokenize", "Text to token ids and back", add_tokenize},
 };
 
 }  // namespace sambay::cli

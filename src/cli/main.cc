@@ -22,8 +22,11 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    // Help and version are "errors" too, with exit code 0.
-    return app.exit(e) == 0 ? 0 : exit_usage;
+    if (e.get_exit_code() == 0) {
+      return app.exit(e);  // help and version are "errors" too
+    }
+    fmt::print(stderr, "sambay: {} (--help says more)\n", e.what());
+    return exit_usage;
   }
   return 0;
 }
