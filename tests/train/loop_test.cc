@@ -114,10 +114,10 @@ TEST(TrainLoop, ASignalSavesAndReturns) {
   EXPECT_EXIT(
       {
         const TrainResult result = train(recipe, options);
-        _exit(result.finished ? 1 : static_cast<int>(result.steps));
+        const auto last = latest_checkpoint(folder / "run/checkpoints");
+        _exit(!result.finished && result.steps == 3 && last && last->state.step == 3 ? 0 : 1);
       },
-      ::testing::ExitedWithCode(3), "");
-  EXPECT_EQ(latest_checkpoint(folder / "run/checkpoints")->state.step, 3);
+      ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
