@@ -17,8 +17,10 @@ void add_gradients(CLI::App& command, const Common& common);
 void add_init(CLI::App& command, const Common& common);
 void add_inspect(CLI::App& command, const Common& common);
 void add_logits(CLI::App& command, const Common& common);
+void add_plot(CLI::App& command, const Common& common);
 void add_run(CLI::App& command, const Common& common);
 void add_tokenize(CLI::App& command, const Common& common);
+void add_train(CLI::App& command, const Common& common);
 
 struct Command {
   const char* name;
@@ -33,8 +35,10 @@ inline constexpr Command commands[] = {
     {"init", "Make a new model of a preset", add_init},
     {"inspect", "What a model consists of, needs and costs", add_inspect},
     {"logits", "Logits of a batch, as a safetensors file", add_logits},
+    {"plot", "Curves of runs, as a picture", add_plot},
     {"run", "Ask a model: in a conversation, or one prompt", add_run},
     {"tokenize", "Text to token ids and back", add_tokenize},
+    {"train", "Train a model as a recipe says", add_train},
 };
 
 }  // namespace sambay::cli

@@ -70,7 +70,7 @@ TEST_F(Program, EveryCommandHasHelpWithAnExample) {
 }
 
 TEST_F(Program, WrongUsageIsOneLineAndExitCodeTwo) {
-  expect_fault("", 2, "subcommand is required");
+  expect_fault("", 2, "command is required");
   expect_fault("nonsense", 2, "nonsense");
   expect_fault("run --nonsense", 2, "--nonsense");
   expect_fault("eval", 2, "subcommand is required");
@@ -148,7 +148,7 @@ TEST_F(Program, RunAnswersAPromptOrStandardInput) {
   EXPECT_EQ(answer["log_probs"][0]["top"].size(), 2U);
   const Outcome piped = run("run {}/model --max-tokens 6 <{}/question");
   EXPECT_EQ(piped.out, answer["text"].get<std::string>() + "\n");
-  const std::string sampled = "run {}/model --max-tokens 9 --temperature 1 --prompt x --seed ";
+  const std::string sampled = "run {}/model --max-tokens 9 --temperature 9 --prompt x --seed ";
   EXPECT_EQ(json(sampled + "1")["ids"], json(sampled + "1")["ids"]);
   EXPECT_THAT(json(sampled + "2")["ids"], Not(json(sampled + "1")["ids"]));
 }
