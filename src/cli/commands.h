@@ -11,6 +11,7 @@ struct Common {
 };
 
 // Adds a command's options and sets its callback; `common` outlives the parsing.
+void add_bench(CLI::App& command, const Common& common);
 void add_data(CLI::App& command, const Common& common);
 void add_gradients(CLI::App& command, const Common& common);
 void add_init(CLI::App& command, const Common& common);
@@ -24,6 +25,7 @@ struct Command {
 };
 
 inline constexpr Command commands[] = {
+    {"bench", "Measure speeds beside what this machine can do", add_bench},
     {"data", "Make tokenizers and token shards", add_data},
     {"gradients", "Loss and gradients of a batch, as a safetensors file", add_gradients},
     {"init", "Make a new model of a preset", add_init},
