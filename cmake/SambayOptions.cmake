@@ -16,12 +16,14 @@ endif()
 
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Werror)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC 12 warns of overlap inside its own std::string::insert (GCC bug 105651).
-  add_compile_options(-Wno-restrict)
+  # GCC 12 warns of overlap inside its own std::string::insert (GCC bug 105651), and of members of
+  # designated initialisers that their own defaults initialise.
+  add_compile_options(-Wno-restrict -Wno-maybe-uninitialized)
 endif()
 # Results must not depend on how the compiler contracts a*b+c; kernels ask for fma by name.
 add_compile_options(-ffp-contract=off)
 if(SAMBAY_SANITIZE)
-  add_compile_options(-fsanitize=${SAMBAY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_compile_options(-fsanitize=${SAMBAY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+                      -g1)
   add_link_options(-fsanitize=${SAMBAY_SANITIZE})
 endif()

@@ -17,6 +17,8 @@ void add_gradients(CLI::App& command, const Common& common);
 void add_init(CLI::App& command, const Common& common);
 void add_inspect(CLI::App& command, const Common& common);
 void add_logits(CLI::App& command, const Common& common);
+void add_plot(CLI::App& command, const Common& common);
+void add_train(CLI::App& command, const Common& common);
 
 struct Command {
   const char* name;
@@ -31,6 +33,8 @@ inline constexpr Command commands[] = {
     {"init", "Make a new model of a preset", add_init},
     {"inspect", "What a model consists of, needs and costs", add_inspect},
     {"logits", "Logits of a batch, as a safetensors file", add_logits},
+    {"plot", "Curves of runs, as a picture", add_plot},
+    {"train", "Train a model as a recipe says", add_train},
 };
 
 }  // namespace sambay::cli

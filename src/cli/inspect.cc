@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include "cli/commands.h"
+#include "cli/inspect_training.h"
 #include "cli/options.h"
 #include "model/dry_run.h"
 
@@ -9,7 +10,7 @@ namespace sambay::cli {
 namespace {
 
 struct Options {
-  std::string model;
+  std::string model, recipe;
   PresetOptions preset;
   std::string parametrization = "mup++", dtype = "bf16";
   std::vector<int64_t> lengths = {1024, 32768};
@@ -123,8 +124,12 @@ void print_generation(const nlohmann::json& row) {
 }
 
 void run(const Options& options, const Common& common) {
-  if (options.model.empty() == options.preset.name.empty()) {
-    throw CLI::ValidationError("either --model or --preset is needed");
+  if (options.model.empty() + options.preset.name.empty() + options.recipe.empty() != 2) {
+    throw CLI::ValidationError("one of --model, --preset and --train is needed");
+  }
+  if (!options.recipe.empty()) {
+    inspect_training(options.recipe, common);
+    return;
   }
   const Decoder decoder(read_config(options));
   const auto report = inspect(decoder, options);
@@ -148,6 +153,7 @@ void add_inspect(CLI::App& command, const Common& common) {
   const auto options = std::make_shared<Options>();
   command.add_option("--model", options->model, "Model folder");
   add_preset_options(command, options->preset, options->parametrization);
+  command.add_option("--train", options->recipe, "Recipe whose training is forecast");
   command.add_option("--lengths", options->lengths, "Prompt lengths to report")
       ->delimiter(',')
       ->check(CLI::PositiveNumber)

@@ -13,7 +13,8 @@ struct GenerationCost {
   Cost decode;   // of the token after it
   size_t weight_bytes = 0;
   size_t state_bytes = 0;
-  // Weights, state and activations together, without what kernels take beside their operands.
+  // Of the arena: weights, state, activations and what kernels take beside them, as a real run at
+  // the same instruction set and number of threads would have it.
   size_t peak_bytes = 0;
 };
 GenerationCost dry_generation(const ModelConfig& config, const Precision& precision, int64_t prompt,

@@ -163,7 +163,7 @@ void attention(const Tensor& q, const Segments& queries, const KvSpans& keys,
                const AttentionOptions& options, const Tensor& out, const Tensor& lse) {
   check_forward(q, queries, keys, options, out, lse);
   count_forward(q, queries, keys, options, out);
-  if (any_meta(q, out, lse)) {
+  if (dry_reference(q.dtype(), q, out, lse)) {
     return;
   }
   if (q.dtype() == DType::f64) {
@@ -183,8 +183,7 @@ void attention_backward(const Tensor& q, const Tensor& k, const Tensor& v, const
                         const AttentionGradients& gradients) {
   check_backward(q, k, v, queries, tokens, options, out, lse, d_out, gradients);
   count_backward(q, k, queries, tokens, options, out);
-  const bool dry = any_meta(q, k, v, out, d_out, gradients.d_q);
-  if (dry && (q.dtype() == DType::f64 || isa() == Isa::reference)) {
+  if (dry_reference(q.dtype(), q, k, v, out, d_out, gradients.d_q)) {
     return;
   }
   const auto run = [&](auto backward) {

@@ -54,7 +54,9 @@ void transpose(const float* from, int64_t rows, int64_t columns, bool add, float
 
 Tensor transposed_weight(const Tensor& weight, Arena& arena) {
   const Tensor out = Tensor::empty({weight.dim(1), weight.dim(0)}, DType::f32, arena);
-  transpose(weight.data<float>(), weight.dim(0), weight.dim(1), false, out.data<float>());
+  if (!any_meta(out)) {
+    transpose(weight.data<float>(), weight.dim(0), weight.dim(1), false, out.data<float>());
+  }
   return out;
 }
 
@@ -77,6 +79,9 @@ void forward_with_kernels(const ConvOperands& in, const Segments& segments,
                           std::span<void* const> states, const Tensor& out) {
   const ConvKernels& kernels = conv_kernels();
   const Tensor weight = transposed_weight(in.weight, out.arena());
+  if (any_meta(in.x, out)) {
+    return;
+  }
   const ConvArguments work = arguments(in, weight);
   const int64_t grain = std::max<int64_t>(1, 16384 / std::max<int64_t>(1, work.channels));
   parallel_ranges(segments.rows(), grain, [&](int64_t begin, int64_t end) {
@@ -109,6 +114,9 @@ void backward_with_kernels(const ConvOperands& in, const Segments& segments, con
   const int64_t E = in.x.dim(1), W = in.weight.dim(1);
   const Tensor weight = transposed_weight(in.weight, d_x.arena());
   const Tensor sums = Tensor::zeros({W + 1, E}, DType::f32, d_x.arena());
+  if (any_meta(in.x, d_out)) {
+    return;
+  }
   ConvBackward work;
   work.in = arguments(in, weight);
   work.d_out = const_rows_of(d_out);
@@ -145,8 +153,7 @@ void causal_conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, bo
   check(states.empty() || static_cast<int>(states.size()) == segments.count(),
         "there is a state, or null, for every segment");
   if (cost_is_metered()) {
-    const auto kept = static_cast<double>(
-        std::count_if(states.begin(), states.end(), [](void* state) { return state != nullptr; }));
+    const double kept = count_states(states, any_meta(x));
     const double state_bytes = static_cast<double>((weight.dim(1) - 1) * x.dim(1)) *
                                static_cast<double>(size_of(weight.dtype()));
     count_cost({.other_flops = conv_flops(in),
@@ -154,10 +161,10 @@ void causal_conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, bo
                 .state_bytes = 2 * kept * state_bytes,
                 .activation_bytes = bytes_of(x, out)});
   }
-  if (any_meta(x, out)) {
+  if (dry_reference(x.dtype(), x, out)) {
     return;
   }
-  if (x.dtype() == DType::f64 || isa() == Isa::reference) {
+  if (runs_reference(x.dtype())) {
     run_reference(x.dtype(), [&](auto& staging) {
       const auto data = stage_inputs(staging, in);
       ref::causal_conv1d(data, segments, states, staging.out(out));
@@ -182,10 +189,10 @@ void causal_conv1d_backward(const Tensor& x, const Tensor& weight, const Tensor&
   count_cost({.other_flops = 3 * conv_flops(in),
               .weight_bytes = bytes_of(weight, bias) + 2 * bytes_of(d_weight, d_bias),
               .activation_bytes = bytes_of(x, d_out, d_x)});
-  if (any_meta(x, d_out)) {
+  if (dry_reference(x.dtype(), x, d_out)) {
     return;
   }
-  if (x.dtype() == DType::f64 || isa() == Isa::reference) {
+  if (runs_reference(x.dtype())) {
     run_reference(x.dtype(), [&](auto& staging) {
       const auto data = stage_inputs(staging, in);
       ref::causal_conv1d_backward(data, segments, staging.in(d_out), staging.out(d_x),

@@ -80,6 +80,11 @@ void convert_from(const Tensor& from, const Tensor& to) {
 
 }  // namespace
 
+Arena& reference_arena() {
+  static Arena& arena = *new Arena(Device::cpu);
+  return arena;
+}
+
 void expect_shape(std::string_view op, std::string_view field, const Tensor& tensor,
                   const Shape& expected) {
   if (!tensor.defined()) {

@@ -1,11 +1,15 @@
 // What the dispatchers of the ops share: checks, and the reference on tensors of any dtype.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <initializer_list>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/cpu.h"
 #include "ops/cpu/rows.h"
 #include "tensor/tensor.h"
 
@@ -33,6 +37,25 @@ bool any_meta(const Tensors&... tensors) {
   return ((tensors.defined() && tensors.device() == Device::meta) || ...);
 }
 
+// The references do all f64, and everything at their own level.
+inline bool runs_reference(DType dtype) {
+  return dtype == DType::f64 || isa() == Isa::reference;
+}
+
+// A dry run takes from the arena what the real run would. The references take nothing: such an op
+// ends here. Kernels take their scratch memory first and look for Device::meta then.
+template <class... Tensors>
+bool dry_reference(DType dtype, const Tensors&... tensors) {
+  return runs_reference(dtype) && any_meta(tensors...);
+}
+
+// How many of an op's states there are: null stands for none, but on Device::meta for any.
+inline double count_states(std::span<void* const> states, bool dry) {
+  return static_cast<double>(
+      dry ? static_cast<std::ptrdiff_t>(states.size())
+          : std::ranges::count_if(states, [](void* s) { return s != nullptr; }));
+}
+
 // Bytes of the elements of all the tensors; undefined ones have none.
 template <class... Tensors>
 double bytes_of(const Tensors&... tensors) {
@@ -45,6 +68,9 @@ ConstRows const_rows_of(const Tensor& matrix);
 
 // to = from, element by element, between any two of f64, f32, bf16. Same shape, any strides.
 void convert(const Tensor& from, const Tensor& to);
+
+// Where the references' temporaries are: an oracle is not to count in anybody's memory.
+Arena& reference_arena();
 
 // Contiguous tensors of Real (float or double) in the place of an op's operands while its reference
 // runs. `out` operands start with what the tensor holds, so that results may be added to, and are
@@ -70,7 +96,7 @@ class Staging {
 
  private:
   Real* stage(const Tensor& tensor) {
-    temporaries_.push_back(Tensor::empty(tensor.shape(), DTypeOf<Real>::value, tensor.arena()));
+    temporaries_.push_back(Tensor::empty(tensor.shape(), DTypeOf<Real>::value, reference_arena()));
     convert(tensor, temporaries_.back());
     return temporaries_.back().template data<Real>();
   }

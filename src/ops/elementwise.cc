@@ -41,10 +41,6 @@ void check_operand(std::string_view op, std::string_view field, const Tensor& te
   check_same_precision(op, field, tensor, first);
 }
 
-bool runs_reference(const Tensor& tensor) {
-  return tensor.dtype() == DType::f64 || isa() == Isa::reference;
-}
-
 void run_rows(ElementwiseKernels::Kernel kernel, const ElementwiseArguments& work, int64_t rows) {
   parallel_ranges(rows, grain_rows(work.width),
                   [&](int64_t begin, int64_t end) { kernel(work, begin, end); });
@@ -99,7 +95,7 @@ void silu_mul(const Tensor& gate, const Tensor& up, const Tensor& out) {
   if (any_meta(gate, up, out)) {
     return;
   }
-  if (runs_reference(gate)) {
+  if (runs_reference(gate.dtype())) {
     run_reference(gate.dtype(), [&](auto& staging) {
       ref::silu_mul(staging.in(gate), staging.in(up), gate.elements(), staging.out(out));
     });
@@ -130,7 +126,7 @@ void silu_mul_backward(const Tensor& gate, const Tensor& up, const Tensor& d_out
   if (any_meta(gate, up, d_out)) {
     return;
   }
-  if (runs_reference(gate)) {
+  if (runs_reference(gate.dtype())) {
     run_reference(gate.dtype(), [&](auto& staging) {
       ref::silu_mul_backward(staging.in(gate), staging.in(up), staging.in(d_out), gate.elements(),
                              staging.out(d_gate), staging.out(d_up));
@@ -226,16 +222,19 @@ void rope(const Tensor& x, const Segments& segments, double base, bool inverse, 
   }
   count_cost({.other_flops = 3.0 * static_cast<double>(x.elements()),
               .activation_bytes = bytes_of(x, out)});
-  if (any_meta(x, out)) {
+  if (dry_reference(x.dtype(), x, out)) {
     return;
   }
-  if (runs_reference(x)) {
+  if (runs_reference(x.dtype())) {
     run_reference(x.dtype(), [&](auto& staging) {
       ref::rope(staging.in(x), segments, base, inverse, heads, width, staging.out(out));
     });
     return;
   }
   const Tensor turns = Tensor::empty({T, width}, DType::f32, out.arena());
+  if (any_meta(x, out)) {
+    return;
+  }
   RopeArguments work;
   work.x = const_rows_of(x);
   work.out = rows_of(out);

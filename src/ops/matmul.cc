@@ -54,12 +54,13 @@ void run_reference(const TensorProduct& p) {
 }
 
 void run(const TensorProduct& p) {
-  Arena& arena = p.c.arena();
-  const bool meta = any_meta(p.a, p.b, p.c);
-  if (p.a.dtype() == DType::f64 || isa() == Isa::reference) {
-    if (!meta) {
-      run_reference(p);
-    }
+  check(any_meta(p.a) == any_meta(p.c) && any_meta(p.b) == any_meta(p.c),
+        "the operands of a product are on one device");
+  if (dry_reference(p.a.dtype(), p.c)) {
+    return;
+  }
+  if (runs_reference(p.a.dtype())) {
+    run_reference(p);
     return;
   }
   const bool ta = p.options.transpose_a, tb = p.options.transpose_b;
@@ -80,8 +81,7 @@ void run(const TensorProduct& p) {
                            .alpha = p.options.alpha,
                            .accumulate = p.options.accumulate};
   const bool tiles = isa() == Isa::amx && onednn_available();
-  multiply(product, matmul_kernels(), meta ? default_arena(Device::meta) : arena,
-           tiles ? TileUnit::onednn : TileUnit::none);
+  multiply(product, matmul_kernels(), p.c.arena(), tiles ? TileUnit::onednn : TileUnit::none);
 }
 
 double bytes_of(const Tensor& t) {
@@ -140,7 +140,7 @@ void linear(const Tensor& x, const Tensor& weight, const Tensor& bias, const Ten
 namespace {
 
 void add_bias_gradient(const Tensor& d_out, const Tensor& d_bias) {
-  if (d_out.dtype() == DType::f64 || isa() == Isa::reference) {
+  if (runs_reference(d_out.dtype())) {
     ops::run_reference(d_out.dtype(), [&]<class T>(Staging<T>& staging) {
       ref::column_sums<T>({staging.in(d_out), d_out.dim(1), 1}, d_out.dim(0), d_out.dim(1),
                           staging.out(d_bias));

@@ -56,7 +56,7 @@ void forward(const NormCall& call, const Tensor& x, const Tensor& weight, const 
     return;
   }
   const int64_t T = x.dim(0), D = x.dim(1);
-  if (x.dtype() == DType::f64 || isa() == Isa::reference) {
+  if (runs_reference(x.dtype())) {
     run_reference(x.dtype(), [&]<class Real>(Staging<Real>& staging) {
       ref::norm(staging.in(x), staging.in(weight), staging.in(bias), call.centred,
                 static_cast<Real>(call.eps), T, D, staging.out(out));
@@ -79,6 +79,9 @@ void backward_with_kernels(const NormCall& call, const Tensor& x, const Tensor& 
   const NormArguments work = arguments(call, x, weight, {});
   const int64_t T = x.dim(0), D = x.dim(1), parts = (T + part_rows - 1) / part_rows;
   const Tensor sums = Tensor::zeros({parts, 2, D}, DType::f32, d_x.arena());
+  if (any_meta(x, d_out)) {
+    return;
+  }
   parallel_for(parts, [&](int64_t part) {
     float* part_weight = sums.data<float>() + part * 2 * D;
     const int64_t begin = part * part_rows;
@@ -103,13 +106,10 @@ void backward(const NormCall& call, const Tensor& x, const Tensor& weight, const
               .weight_bytes = bytes_of(weight) + 2 * bytes_of(d_weight, d_bias),
               .activation_bytes = bytes_of(x, d_out, d_x)});
   const int64_t T = x.dim(0), D = x.dim(1);
-  if (any_meta(x, d_out)) {
+  if (T == 0 || dry_reference(x.dtype(), x, d_out)) {
     return;
   }
-  if (T == 0) {
-    return;
-  }
-  if (x.dtype() == DType::f64 || isa() == Isa::reference) {
+  if (runs_reference(x.dtype())) {
     run_reference(x.dtype(), [&]<class Real>(Staging<Real>& staging) {
       ref::norm_backward(staging.in(x), staging.in(weight), call.centred,
                          static_cast<Real>(call.eps), T, D, staging.in(d_out), staging.out(d_x),

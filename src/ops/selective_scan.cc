@@ -62,6 +62,9 @@ KernelInputs prepare(const SelectiveScanInputs& in, Arena& arena) {
   KernelInputs out;
   out.bc = Tensor::empty({T, 2 * N}, DType::f32, arena);
   out.exponents = Tensor::empty({E, N}, DType::f32, arena);
+  if (any_meta(out.bc)) {
+    return out;
+  }
   auto* bc = out.bc.data<float>();
   auto* exponents = out.exponents.data<float>();
   const auto* a_log = in.a_log.data<float>();
@@ -80,7 +83,7 @@ KernelInputs prepare(const SelectiveScanInputs& in, Arena& arena) {
 Tensor first_checkpoints(const Segments& segments, Arena& arena) {
   Tensor first = Tensor::empty({segments.count()}, DType::i64, arena);
   int64_t next = 0;
-  for (int s = 0; s < segments.count(); ++s) {
+  for (int s = 0; s < segments.count() && !any_meta(first); ++s) {
     first.data<int64_t>()[s] = next;
     next += ceil_div(segments.rows(s), scan_checkpoint_rows);
   }
@@ -98,6 +101,9 @@ void scan_with_kernels(const SelectiveScanInputs& in, const Segments& segments,
   const ScanKernels& kernels = scan_kernels();
   const KernelInputs inputs = prepare(in, y.arena());
   const Tensor first = first_checkpoints(segments, y.arena());
+  if (any_meta(in.u, y)) {
+    return;
+  }
   const int64_t E = in.u.dim(1), N = in.b.dim(1);
   bool only_steps = true;
   for (int s = 0; s < segments.count(); ++s) {
@@ -173,6 +179,9 @@ void backward_with_kernels(const SelectiveScanInputs& in, const Segments& segmen
   const Tensor first = first_checkpoints(segments, arena);
   const int64_t T = segments.rows(), E = in.u.dim(1), N = in.b.dim(1);
   const Partials partials = make_partials(in, segments, arena);
+  if (any_meta(in.u, d_y)) {
+    return;
+  }
   parallel_for(partials.groups * partials.buckets, [&](int64_t task) {
     const int64_t group = task % partials.groups, bucket = task / partials.groups;
     const int64_t begin = group * scan_backward_channels;
@@ -224,17 +233,16 @@ void selective_scan(const SelectiveScanInputs& in, const Segments& segments,
   check(states.empty() || static_cast<int>(states.size()) == segments.count(),
         "there is a state, or null, for every segment");
   if (cost_is_metered()) {
-    const auto kept = static_cast<double>(
-        std::count_if(states.begin(), states.end(), [](void* state) { return state != nullptr; }));
+    const double kept = count_states(states, any_meta(in.u));
     count_cost({.other_flops = scan_flops(in),
                 .weight_bytes = bytes_of(in.a_log, in.skip, in.dt_bias),
                 .state_bytes = 2 * kept * bytes_of(in.a_log),
                 .activation_bytes = bytes_of(in.u, in.dt_raw, in.b, in.c, y, checkpoints)});
   }
-  if (any_meta(in.u, y)) {
+  if (dry_reference(in.u.dtype(), in.u, y)) {
     return;
   }
-  if (in.u.dtype() == DType::f64 || isa() == Isa::reference) {
+  if (runs_reference(in.u.dtype())) {
     run_reference(in.u.dtype(), [&](auto& staging) {
       const auto data = stage_inputs(staging, in);
       ref::selective_scan(data, segments, states, staging.out(y), staging.out(checkpoints));
@@ -269,15 +277,10 @@ void selective_scan_backward(const SelectiveScanInputs& in, const Segments& segm
          .activation_bytes = bytes_of(in.u, in.dt_raw, in.b, in.c, checkpoints, d_y) +
                              bytes_of(gradients.u, gradients.dt_raw, gradients.b, gradients.c)});
   }
-  if (any_meta(in.u, d_y)) {
-    // The peak of a dry run counts the partial sums too.
-    make_partials(in, segments, d_y.arena());
+  if (segments.rows() == 0 || dry_reference(data, in.u, d_y)) {
     return;
   }
-  if (segments.rows() == 0) {
-    return;
-  }
-  if (data == DType::f64 || isa() == Isa::reference) {
+  if (runs_reference(data)) {
     run_reference(data, [&](auto& staging) {
       const auto inputs = stage_inputs(staging, in);
       ref::selective_scan_backward(

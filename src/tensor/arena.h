@@ -12,7 +12,8 @@
 namespace sambay {
 
 // `meta` has addresses but no memory: a forward or a whole training step on it computes nothing and
-// shows shapes, operations, bytes and peak memory exactly as the real one would have them.
+// shows shapes, operations, bytes and peak memory exactly as the real one would have them: ops take
+// their scratch memory on it too.
 enum class Device : uint8_t { cpu, meta };
 
 // A range of address space from which blocks are cut best fit, lowest address first, and merged

@@ -1,11 +1,14 @@
 #include "train/memory.h"
 
+#include <algorithm>
+#include <filesystem>
+
 #include "train/trainer.h"
 
 namespace sambay {
 namespace {
 
-TokenBatch batch_of_whole_rows(const DataRecipe& data) {
+TokenBatch whole_rows(const DataRecipe& data) {
   TokenBatch batch;
   for (int64_t row = 0; row < data.rows; ++row) {
     batch.segments.add(data.row_length);
@@ -13,6 +16,21 @@ TokenBatch batch_of_whole_rows(const DataRecipe& data) {
   batch.ids.assign(static_cast<size_t>(batch.segments.rows()), 0);
   batch.targets = batch.ids;
   return batch;
+}
+
+// The first step's batches: how many pieces a row consists of decides how much scratch some ops
+// take.
+std::vector<TokenBatch> first_step(const Recipe& recipe) {
+  const DataRecipe& data = recipe.data;
+  std::vector<TokenBatch> step(static_cast<size_t>(recipe.micro_batches()), whole_rows(data));
+  const auto there = [](const MixtureSource& source) {
+    return std::filesystem::exists(source.shard);
+  };
+  if (std::all_of(data.sources.begin(), data.sources.end(), there)) {
+    BatchLoader loader(data.sources, data.rows, data.row_length, recipe.seed, data.whole_documents);
+    std::generate(step.begin(), step.end(), [&] { return loader.next(); });
+  }
+  return step;
 }
 
 size_t bytes_of(const std::vector<NamedTensor>& tensors) {
@@ -28,8 +46,7 @@ size_t bytes_of(const std::vector<NamedTensor>& tensors) {
 TrainingForecast forecast_training(const Recipe& recipe) {
   Arena arena(Device::meta);
   Trainer trainer(recipe, arena);
-  const std::vector<TokenBatch> step(static_cast<size_t>(recipe.micro_batches()),
-                                     batch_of_whole_rows(recipe.data));
+  const std::vector<TokenBatch> step = first_step(recipe);
   TrainingForecast forecast;
   const size_t before = arena.bytes_in_use();
   forecast.step = trainer.step(step).cost;

@@ -12,11 +12,12 @@ struct TrainingForecast {
   size_t gradients = 0;
   size_t moments = 0;
   size_t activations = 0;  // what the busiest moment of a step adds to these
-  size_t peak = 0;         // of the arena: the real run's to the byte but for its segments
+  size_t peak = 0;         // of the arena; later steps differ by what their segments need
   Cost step;               // operations and bytes of one optimiser step
 };
 
-// Runs a step and, if there is one, a validation on Device::meta, with rows of one document each.
+// Runs the first step and, if there is one, a validation on Device::meta; where the recipe's shards
+// do not exist yet, with rows of one document each.
 TrainingForecast forecast_training(const Recipe& recipe);
 
 }  // namespace sambay

@@ -16,7 +16,7 @@
 namespace sambay {
 
 struct StepMetrics {
-  int64_t step = 0, tokens = 0;  // done so far
+  int64_t step = 0, tokens = 0;  // done so far; tokens that there was room for
   double loss = 0;               // mean of the step, nats
   double learning_rate = 0;
   double gradient_norm = 0;  // before clipping

@@ -147,49 +147,6 @@ TEST_P(EveryPreset, GivesTheSameBitsAgain) {
   EXPECT_EQ(gradients(), gradients());
 }
 
-struct Footprint {
-  size_t kept = 0;  // when the run is over: weights, gradients
-  size_t peak = 0;
-};
-
-template <class Run>
-Footprint footprint(const ModelConfig& config, Device device, Run run) {
-  Arena arena(device);
-  Decoder decoder(config);
-  initialize(decoder, f32, 1, arena);
-  Exec exec{&arena, nullptr, f32};
-  run(decoder, exec);
-  return {arena.bytes_in_use(), arena.peak_bytes()};
-}
-
-// A dry run lacks only the memory that kernels take beside their operands.
-void expect_alike(const Footprint& dry, const Footprint& real) {
-  EXPECT_EQ(dry.kept, real.kept);
-  EXPECT_LE(dry.peak, real.peak);
-  EXPECT_GT(dry.peak, real.peak / 2);
-}
-
-TEST_P(EveryPreset, DryGenerationTakesTheMemoryOfTheRealOne) {
-  const auto run = [](Decoder& decoder, Exec& exec) {
-    SequenceState state(decoder.state_spec(f32), *exec.arena);
-    const auto ids = some_ids(100);
-    decoder.logits(exec, {ids, one(100), {&state}, {1}});
-    decoder.logits(exec, {std::span(ids).first(1), one(1, 100), {&state}, {1}});
-  };
-  const auto config = small_config(GetParam());
-  expect_alike(footprint(config, Device::meta, run), footprint(config, Device::cpu, run));
-}
-
-TEST_P(EveryPreset, DryTrainingTakesTheMemoryOfTheRealOne) {
-  const auto run = [](Decoder& decoder, Exec& exec) {
-    const auto ids = some_ids(100);
-    allocate_gradients(decoder, f32, *exec.arena);
-    decoder.loss(exec, {ids, one(100), {}, {}}, ids, {.cross_entropy = {}, .gradients = true});
-  };
-  const auto config = small_config(GetParam());
-  expect_alike(footprint(config, Device::meta, run), footprint(config, Device::cpu, run));
-}
-
 INSTANTIATE_TEST_SUITE_P(Presets, EveryPreset, ::testing::ValuesIn(preset_names()),
                          [](const auto& test) { return test.param; });
 

@@ -36,11 +36,12 @@ TEST(Recipe, ReadsEveryField) {
 }
 
 TEST(Recipe, EveryFieldIsRequired) {
-  for (const auto& [key, value] : testing::tiny_recipe_json().items()) {
+  const json recipe = testing::tiny_recipe_json();
+  for (const auto& [key, value] : recipe.items()) {
     EXPECT_EQ(error_of({{key, nullptr}}).find("[r.json"), 0U) << key;
   }
   for (const char* part : {"data", "optimizer", "schedule"}) {
-    for (const auto& [key, value] : testing::tiny_recipe_json()[part].items()) {
+    for (const auto& [key, value] : recipe[part].items()) {
       const std::string message = error_of({{part, {{key, nullptr}}}});
       EXPECT_EQ(message, fmt::format("[r.json: {}] {}: missing", part, key));
     }

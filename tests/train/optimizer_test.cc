@@ -89,8 +89,8 @@ TEST_P(OptimizerTest, EqualsAScalarLoopInDouble) {
   const testing::RunFolder folder;
   const Recipe recipe =
       folder.recipe({{"optimizer", {{"base_depth", 8}, {"independent_decay", GetParam()}}}});
-  TwoParams params;
   Arena arena;
+  TwoParams params;
   Optimizer optimizer(params.store(), recipe, arena);
   for (int t = 1; t <= 5; ++t) {
     // Clipping acts on some steps and not on others.
@@ -103,13 +103,13 @@ TEST_P(OptimizerTest, EqualsAScalarLoopInDouble) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Decay, OptimizerTest, ::testing::Bool(),
-                         [](const auto& info) { return info.param ? "Independent" : "Coupled"; });
+                         [](const auto& test) { return test.param ? "Independent" : "Coupled"; });
 
 TEST(Optimizer, Bf16CopiesFollowTheMasters) {
   const testing::RunFolder folder;
   const Recipe recipe = folder.recipe({{"precision", "bf16"}});
-  TwoParams params;
   Arena arena;
+  TwoParams params;
   Optimizer optimizer(params.store(), recipe, arena);
   const auto expect_copies = [&] {
     const Tensor master = optimizer.masters()[0].tensor;
@@ -128,8 +128,8 @@ TEST(Optimizer, Bf16CopiesFollowTheMasters) {
 TEST(Optimizer, AGradientThatIsNotFiniteChangesNothing) {
   const testing::RunFolder folder;
   const Recipe recipe = folder.recipe();
-  TwoParams params;
   Arena arena;
+  TwoParams params;
   Optimizer optimizer(params.store(), recipe, arena);
   params.draw_gradients(1, 1);
   params.store().all()[1].weight.gradient.data<float>()[40] = NAN;

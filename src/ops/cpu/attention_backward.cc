@@ -64,21 +64,13 @@ class Backward {
     record_floats_ = kernels.record_floats(shape);
     const int64_t scratch = kernels.scratch_floats(shape);
     const Tensor records = Tensor::empty({record_count, record_floats_}, DType::f32, arena);
-    if (arena.device() == Device::meta) {
-      return;  // a dry run shows the memory and no more
-    }
     auto* query_tasks = reinterpret_cast<QueryTask*>(query_list.raw());
     auto* key_tasks = reinterpret_cast<KeyTask*>(key_list.raw());
     turns_ = turns.data<int32_t>();
-    int64_t at = 0;
-    for_each_query_task([&](const QueryTask& task) {
-      turns_[at] = static_cast<int32_t>(key_blocks_of(task).last);
-      query_tasks[at++] = task;
-    });
-    at = 0;
-    for_each_key_task([&](const KeyTask& task) { key_tasks[at++] = task; });
-
     records_ = records.data<float>();
+    if (query_tasks != nullptr) {  // null in a dry run
+      list_tasks(query_tasks, key_tasks);
+    }
     for_each_task(record_count, scratch, arena, [&](int64_t i, float* memory) {
       kernels.prepare(block_of(query_tasks[i]), gradients_of(query_tasks[i]), record(i), memory);
     });
@@ -90,6 +82,16 @@ class Backward {
   template <class Item>
   static Tensor list(int64_t count, Arena& arena) {
     return Tensor::empty({count * static_cast<int64_t>(sizeof(Item))}, DType::u8, arena);
+  }
+
+  void list_tasks(QueryTask* query_tasks, KeyTask* key_tasks) {
+    int64_t at = 0;
+    for_each_query_task([&](const QueryTask& task) {
+      turns_[at] = static_cast<int32_t>(key_blocks_of(task).last);
+      query_tasks[at++] = task;
+    });
+    at = 0;
+    for_each_key_task([&](const KeyTask& task) { key_tasks[at++] = task; });
   }
 
   float* record(int64_t i) const { return records_ + i * record_floats_; }

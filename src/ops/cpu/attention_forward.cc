@@ -48,8 +48,10 @@ class Forward {
     const Tensor list =
         Tensor::empty({tasks * static_cast<int64_t>(sizeof(Task))}, DType::u8, arena);
     auto* task_list = reinterpret_cast<Task*>(list.raw());
-    int64_t at = 0;
-    for_each_piece([&](const Task& task) { task_list[at++] = task; });
+    if (task_list != nullptr) {  // null in a dry run
+      int64_t at = 0;
+      for_each_piece([&](const Task& task) { task_list[at++] = task; });
+    }
     const Tensor partials = Tensor::empty({slots, partial_floats()}, DType::f32, arena);
     float* slot_memory = partials.data<float>();
     const int64_t scratch =

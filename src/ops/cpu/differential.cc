@@ -38,7 +38,8 @@ DifferentialRow row_of(const DifferentialInputs& in, float lambda) {
 }  // namespace
 
 void differential(const DifferentialInputs& in, const Tensor& out) {
-  const DifferentialRow row = row_of(in, lambda_of(in).value);
+  const bool dry = out.device() == Device::meta;
+  const DifferentialRow row = row_of(in, dry ? 0 : lambda_of(in).value);
   const int64_t tasks = (out.dim(0) + task_rows - 1) / task_rows;
   for_each_task(tasks, padded16(row.width), out.arena(), [&](int64_t task, float* o) {
     const int64_t end = std::min(out.dim(0), (task + 1) * task_rows);
@@ -53,7 +54,8 @@ void differential(const DifferentialInputs& in, const Tensor& out) {
 
 void differential_backward(const DifferentialInputs& in, const Tensor& d_out,
                            const DifferentialInputs& gradients) {
-  const auto [e1, e2, lambda] = lambda_of(in);
+  const bool dry = d_out.device() == Device::meta;
+  const auto [e1, e2, lambda] = dry ? Lambda{} : lambda_of(in);
   const DifferentialRow row = row_of(in, lambda);
   const int64_t tasks = (d_out.dim(0) + task_rows - 1) / task_rows;
   // Each task's d_subln, and its d_lambda behind.
@@ -70,6 +72,9 @@ void differential_backward(const DifferentialInputs& in, const Tensor& d_out,
       }
     }
   });
+  if (dry) {
+    return;
+  }
   float d_lambda = 0;
   for (int64_t task = 0; task < tasks; ++task) {
     const float* from = sums.data<float>() + task * (row.width + 1);
