@@ -23,6 +23,7 @@ endif()
 # Results must not depend on how the compiler contracts a*b+c; kernels ask for fma by name.
 add_compile_options(-ffp-contract=off)
 if(SAMBAY_SANITIZE)
-  add_compile_options(-fsanitize=${SAMBAY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_compile_options(-fsanitize=${SAMBAY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+                      -g1)
   add_link_options(-fsanitize=${SAMBAY_SANITIZE})
 endif()
