@@ -130,7 +130,7 @@ TEST_P(MemoryOf, StepsOfDecodingTakeNothingAnew) {
   EXPECT_EQ(arena.bytes_in_use(), held);
   EXPECT_EQ(arena.peak_bytes(), peak);
   RecordProperty("heap_allocations_per_step", static_cast<int>(per_step));
-  // Views, copies of segments, states of layers: small, and none that grows with the context.
+  // Views, copies of segments, lists of spans: small ones.
   EXPECT_LE(per_step, 45 * static_cast<int64_t>(decoder.config().layers.size()));
 }
 
