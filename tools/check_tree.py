@@ -19,6 +19,7 @@ ROOMS = {
     "train": ["base", "tensor", "ops", "autograd", "nn", "formats", "model", "text", "data"],
     "engine": ["base", "tensor", "ops", "autograd", "nn", "formats", "model", "text"],
     "eval": ["base", "tensor", "ops", "autograd", "nn", "formats", "model", "text", "data", "engine"],
+    "perf": ["base", "tensor", "ops", "autograd", "nn", "formats", "model", "text", "data", "train"],
     "cli": None,  # everything
 }
 KERNELS = re.compile(r"^src/ops/(cpu|cuda)/")

@@ -11,12 +11,16 @@ struct Common {
 };
 
 // Adds a command's options and sets its callback; `common` outlives the parsing.
+void add_bench(CLI::App& command, const Common& common);
 void add_data(CLI::App& command, const Common& common);
+void add_eval(CLI::App& command, const Common& common);
 void add_gradients(CLI::App& command, const Common& common);
 void add_init(CLI::App& command, const Common& common);
 void add_inspect(CLI::App& command, const Common& common);
 void add_logits(CLI::App& command, const Common& common);
 void add_plot(CLI::App& command, const Common& common);
+void add_run(CLI::App& command, const Common& common);
+void add_tokenize(CLI::App& command, const Common& common);
 void add_train(CLI::App& command, const Common& common);
 
 struct Command {
@@ -26,12 +30,16 @@ struct Command {
 };
 
 inline constexpr Command commands[] = {
+    {"bench", "Measure speeds beside what this machine can do", add_bench},
     {"data", "Make tokenizers and token shards", add_data},
+    {"eval", "Measure what a model can do", add_eval},
     {"gradients", "Loss and gradients of a batch, as a safetensors file", add_gradients},
     {"init", "Make a new model of a preset", add_init},
     {"inspect", "What a model consists of, needs and costs", add_inspect},
     {"logits", "Logits of a batch, as a safetensors file", add_logits},
     {"plot", "Curves of runs, as a picture", add_plot},
+    {"run", "Ask a model: in a conversation, or one prompt", add_run},
+    {"tokenize", "Text to token ids and back", add_tokenize},
     {"train", "Train a model as a recipe says", add_train},
 };
 

@@ -2,13 +2,21 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/files.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "data/documents.h"
 #include "data/reasoning/dataset.h"
+#include "text/bpe_trainer.h"
 
 namespace sambay::cli {
 namespace {
+
+std::string tokenizer_fingerprint(const std::filesystem::path& path) {
+  return fingerprint(
+      read_tokenizer_json(std::filesystem::is_directory(path) ? path / "tokenizer.json" : path));
+}
 
 struct ReasoningOptions {
   std::filesystem::path out;
@@ -99,13 +107,118 @@ void add_reasoning(CLI::App& command, const Common& common) {
   command.callback([options, &common] { make_reasoning(*options, common); });
 }
 
+struct PackOptions {
+  std::string tokenizer, out, end = std::string(end_of_text_mark);
+  bool blank_lines = false;
+  std::vector<std::string> files;
+
+  DocumentBorder border() const {
+    return blank_lines ? DocumentBorder::blank_line : DocumentBorder::file;
+  }
+};
+
+void pack(const PackOptions& options, const Common& common) {
+  const Tokenizer tokenizer = Tokenizer::load(options.tokenizer);
+  const auto end = tokenizer.id_of(options.end);
+  if (!end) {
+    fail(options.tokenizer, "no token {} to close documents with", options.end);
+  }
+  Progress progress("packing", std::ssize(options.files), {.unit = "files", .quiet = common.json});
+  ShardWriter writer;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < options.files.size(); ++i) {
+    bytes += pack_documents(options.files[i], options.border(), tokenizer, *end, writer);
+    progress.update(static_cast<int64_t>(i) + 1);
+  }
+  progress.finish();
+  writer.write(options.out, tokenizer_fingerprint(options.tokenizer));
+  if (common.json) {
+    fmt::print("{}\n", nlohmann::json{{"out", options.out},
+                                      {"documents", writer.documents()},
+                                      {"tokens", writer.tokens()},
+                                      {"bytes", bytes}}
+                           .dump());
+  } else {
+    fmt::print("{}: {} documents, {} tokens, {:.3f} bytes a token\n", options.out,
+               writer.documents(), writer.tokens(),
+               static_cast<double>(bytes) / static_cast<double>(writer.tokens()));
+  }
+}
+
+// What documents are made of, and where the result goes.
+void add_file_options(CLI::App& command, PackOptions& options) {
+  command.add_option("--out", options.out, "File to write")->required();
+  command.add_flag("--blank-lines", options.blank_lines,
+                   "Blank lines part the documents of a .txt; else a file is one");
+  command.add_option("files", options.files, ".txt or .jsonl, perhaps with .gz or .zst")
+      ->required();
+}
+
+void add_pack(CLI::App& command, const Common& common) {
+  const auto options = std::make_shared<PackOptions>();
+  command.add_option("--tokenizer", options->tokenizer, "tokenizer.json or a model folder")
+      ->required();
+  command.add_option("--end", options->end, "Token that closes a document")->capture_default_str();
+  add_file_options(command, *options);
+  command.footer(
+      "Example: sambay data pack --tokenizer tokenizer.json --out train.safetensors *.jsonl.zst");
+  command.callback([options, &common] { pack(*options, common); });
+}
+
+struct TokenizerOptions {
+  PackOptions input;
+  int32_t vocab = 8192;
+  std::string split = "words";
+};
+
+void train_tokenizer(const TokenizerOptions& options, const Common& common) {
+  const std::map<std::string, const char*> patterns = {{"words", word_split_pattern},
+                                                       {"digits", digit_split_pattern},
+                                                       {"arithmetic", arithmetic_split_pattern}};
+  BpeTrainer trainer({.vocab_size = options.vocab,
+                      .special_tokens = chat_special_tokens(),
+                      .split_pattern = patterns.at(options.split)});
+  for (const std::string& file : options.input.files) {
+    for_each_document(file, options.input.border(),
+                      [&](std::string_view text) { trainer.add(text); });
+  }
+  const TokenizerSpec spec = trainer.train();
+  write_atomically(options.input.out, to_tokenizer_json(spec));
+  if (common.json) {
+    fmt::print(
+        "{}\n",
+        nlohmann::json{{"out", options.input.out}, {"vocab_size", spec.vocab.size()}}.dump());
+  } else {
+    fmt::print("{}: {} tokens\n", options.input.out, spec.vocab.size());
+  }
+}
+
+void add_tokenizer(CLI::App& command, const Common& common) {
+  const auto options = std::make_shared<TokenizerOptions>();
+  command.add_option("--vocab", options->vocab, "Tokens at most, bytes and marks among them")
+      ->capture_default_str();
+  command
+      .add_option("--split", options->split,
+                  "What is merged: words and groups of digits, "
+                  "single digits, also single punctuation")
+      ->check(CLI::IsMember({"words", "digits", "arithmetic"}))
+      ->capture_default_str();
+  add_file_options(command, options->input);
+  command.footer("Example: sambay data tokenizer --vocab 8192 --out tokenizer.json book.txt");
+  command.callback([options, &common] { train_tokenizer(*options, common); });
+}
+
 }  // namespace
 
 void add_data(CLI::App& command, const Common& common) {
   command.require_subcommand(1);
-  add_reasoning(*command.add_subcommand("reasoning", "Arithmetic problems with worked solutions")
-                     ->fallthrough(),
-                common);
+  const auto add = [&](const char* name, const char* description, auto add_options) {
+    add_options(*command.add_subcommand(name, description)->fallthrough(), common);
+  };
+  add("reasoning", "Arithmetic problems with worked solutions", add_reasoning);
+  add("pack", "Text files as a token shard", add_pack);
+  add("tokenizer", "Train a byte-level BPE tokenizer", add_tokenizer);
+  command.footer("Example: sambay data reasoning --out data/reasoning --train 200000 --valid 1000");
 }
 
 }  // namespace sambay::cli

@@ -58,6 +58,9 @@ void add_gradients(CLI::App& command, const Common& common) {
   command.add_option("--out", options->out, "Where `loss` and `grad.<parameter>` go")->required();
   command.add_flag("--recompute", options->recompute, "Keep layer inputs only, run layers again");
   add_dtype_option(command, options->dtype);
+  command.footer(
+      "Example: sambay gradients --model model --tokens batch.safetensors --out "
+      "gradients.safetensors");
   command.callback([options, &common] { run(*options, common); });
 }
 

@@ -36,6 +36,7 @@ void add_init(CLI::App& command, const Common& common) {
   command.add_option("--out", options->out, "Folder to make")->required();
   command.add_option("--seed", options->seed, "Seed of the initial weights")->capture_default_str();
   add_dtype_option(command, options->dtype);
+  command.footer("Example: sambay init --preset sambay --depth 8 --out model");
   command.callback([options, &common] { run(*options, common); });
 }
 

@@ -162,6 +162,7 @@ void add_inspect(CLI::App& command, const Common& common) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   add_dtype_option(command, options->dtype);
+  command.footer("Example: sambay inspect --preset phi4miniflash");
   command.callback([options, &common] { run(*options, common); });
 }
 

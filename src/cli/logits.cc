@@ -80,6 +80,8 @@ void add_logits(CLI::App& command, const Common& common) {
   command.add_option("--chunk", options->chunk, "Feed each document in pieces of so many tokens")
       ->check(CLI::PositiveNumber);
   add_dtype_option(command, options->dtype);
+  command.footer(
+      "Example: sambay logits --model model --tokens batch.safetensors --out logits.safetensors");
   command.callback([options, &common] { run(*options, common); });
 }
 

@@ -11,7 +11,7 @@ constexpr int exit_usage = 2;
 
 int run(int argc, char** argv) {
   CLI::App app("Trains, evaluates and serves SambaY language models", "sambay");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // so that an unknown command is named; none is an error below
   app.set_version_flag("--version", "sambay " SAMBAY_VERSION);
   sambay::cli::Common common;
   for (const auto& command : sambay::cli::commands) {
@@ -21,9 +21,15 @@ int run(int argc, char** argv) {
   }
   try {
     app.parse(argc, argv);
+    if (app.get_subcommands().empty()) {
+      throw CLI::RequiredError("A command");
+    }
   } catch (const CLI::ParseError& e) {
-    // Help and version are "errors" too, with exit code 0.
-    return app.exit(e) == 0 ? 0 : exit_usage;
+    if (e.get_exit_code() == 0) {
+      return app.exit(e);  // help and version are "errors" too
+    }
+    fmt::print(stderr, "sambay: {} (--help says more)\n", e.what());
+    return exit_usage;
   }
   return 0;
 }

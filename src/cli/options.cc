@@ -3,6 +3,10 @@
 #include <array>
 #include <cmath>
 
+#include "base/error.h"
+#include "base/files.h"
+#include "text/utf8.h"
+
 namespace sambay::cli {
 namespace {
 
@@ -50,6 +54,36 @@ void add_dtype_option(CLI::App& command, std::string& dtype) {
 
 Precision parse_precision(const std::string& dtype) {
   return {dtype == "bf16" ? DType::bf16 : DType::f32, DType::f32};
+}
+
+void add_sampling_options(CLI::App& command, SamplingOptions& options) {
+  command.add_option("--temperature", options.temperature, "0 takes the most probable token")
+      ->capture_default_str();
+  command.add_option("--top-k", options.top_k, "Draw from the k most probable; 0: all")
+      ->capture_default_str();
+  command.add_option("--top-p", options.top_p, "Draw from the fewest that together reach p")
+      ->capture_default_str();
+  command.add_option("--min-p", options.min_p, "Draw from those of p times the best's probability")
+      ->capture_default_str();
+  command
+      .add_option("--repetition-penalty", options.repetition_penalty,
+                  "Divides logits of tokens that occurred; 1: none")
+      ->capture_default_str();
+  command.add_option("--seed", options.seed, "The same seed gives the same")->capture_default_str();
+}
+
+void check_utf8(std::string_view text, const std::string& where) {
+  const size_t valid = utf8_valid_prefix(text);
+  if (valid < text.size()) {
+    fail(where, "not UTF-8: byte {:#04x} at offset {}", static_cast<unsigned char>(text[valid]),
+         valid);
+  }
+}
+
+std::string read_stdin() {
+  std::string text = read_text("/dev/stdin");
+  check_utf8(text, "stdin");
+  return text;
 }
 
 std::string short_number(double value) {

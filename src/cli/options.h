@@ -5,6 +5,7 @@
 #include <string>
 
 #include "autograd/exec.h"
+#include "engine/sampler.h"
 #include "model/config.h"
 
 namespace sambay::cli {
@@ -17,6 +18,14 @@ ModelConfig make_config(PresetOptions options, const std::string& parametrizatio
 // --dtype f32|bf16.
 void add_dtype_option(CLI::App& command, std::string& dtype);
 Precision parse_precision(const std::string& dtype);
+
+// --temperature, --top-k, --top-p, --min-p, --repetition-penalty, --seed.
+void add_sampling_options(CLI::App& command, SamplingOptions& options);
+
+// Throws Error naming `where` and the place of the first byte that is not UTF-8.
+void check_utf8(std::string_view text, const std::string& where);
+// All of standard input, as UTF-8.
+std::string read_stdin();
 
 // 1234567 -> "1.23 M"; bytes the same with binary units: "1.18 MiB".
 std::string short_number(double value);

@@ -69,9 +69,10 @@ class Measure {
     for (int64_t at = 0; at < std::ssize(piece.ids); at += chunk_) {
       const auto from = static_cast<size_t>(at);
       const auto rows = static_cast<size_t>(std::min(chunk_, std::ssize(piece.ids) - at));
-      ForwardInput input{piece.ids.subspan(from, rows), {}, {&state_}, {}};
-      input.segments.add(static_cast<int64_t>(rows), at);
-      count(input, std::span(piece.targets).subspan(from, rows));
+      Segments segments;
+      segments.add(static_cast<int64_t>(rows), at);
+      count({piece.ids.subspan(from, rows), segments, {&state_}, {}},
+            std::span(piece.targets).subspan(from, rows));
     }
   }
 

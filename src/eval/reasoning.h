@@ -17,8 +17,8 @@ struct ReasoningEvalOptions {
   int level = 0;  // 1 to highest_level, all kinds alike; 0: drawn as for training
   uint64_t seed = 0;
   int64_t max_tokens = 4096;
-  SamplingOptions sampling;  // its seed is the first problem's, and counts up
-  BatchOptions batch;
+  SamplingOptions sampling = {};  // its seed is the first problem's, and counts up
+  BatchOptions batch = {};
 };
 
 struct ReasoningAnswer {

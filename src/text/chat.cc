@@ -20,6 +20,11 @@ int32_t mark_id(const Tokenizer& tokenizer, std::string_view mark) {
 
 }  // namespace
 
+std::vector<std::string> chat_special_tokens() {
+  return {std::string(ChatFormat::user_mark), std::string(ChatFormat::end_mark),
+          std::string(ChatFormat::assistant_mark), std::string(end_of_text_mark)};
+}
+
 ChatFormat::ChatFormat(const Tokenizer& tokenizer)
     : tokenizer_(&tokenizer),
       user_(mark_id(tokenizer, user_mark)),

@@ -42,4 +42,10 @@ class ChatFormat {
   int32_t user_, assistant_, end_;
 };
 
+// What closes a document that is no conversation.
+inline constexpr std::string_view end_of_text_mark = "<|endoftext|>";
+
+// The marks, in the order of their ids, that our own tokenizers have.
+std::vector<std::string> chat_special_tokens();
+
 }  // namespace sambay

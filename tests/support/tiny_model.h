@@ -22,10 +22,11 @@ inline Decoder tiny_decoder(const Tokenizer& tokenizer, Arena& arena) {
                                .window = 8,
                                .training_length = 64}));
   initialize(decoder, {}, 1, arena);
-  // Fresh heads give nearly equal logits, in which rounding would decide: spread them.
+  // A fresh head is zero: all tokens would be alike.
   const Tensor head = decoder.params().find("lm_head.weight")->weight.value;
+  Rng rng(2);
   for (int64_t i = 0; i < head.elements(); ++i) {
-    head.data<float>()[i] *= 20;
+    head.data<float>()[i] = static_cast<float>(rng.normal());
   }
   return decoder;
 }

@@ -10,11 +10,6 @@ namespace sambay {
 const char* const arithmetic_split_pattern =
     R"( ?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-std::vector<std::string> reasoning_special_tokens() {
-  return {std::string(ChatFormat::user_mark), std::string(ChatFormat::end_mark),
-          std::string(ChatFormat::assistant_mark), "<|endoftext|>"};
-}
-
 Problem dataset_problem(ProblemSplit split, uint64_t seed, int64_t index) {
   // Even streams belong to training, odd ones to validation.
   const uint64_t stream = 2 * static_cast<uint64_t>(index) + (split == ProblemSplit::test ? 1 : 0);
@@ -24,7 +19,7 @@ Problem dataset_problem(ProblemSplit split, uint64_t seed, int64_t index) {
 
 TokenizerSpec train_reasoning_tokenizer(int32_t vocab_size, int64_t problems, uint64_t seed) {
   BpeTrainer trainer({.vocab_size = vocab_size,
-                      .special_tokens = reasoning_special_tokens(),
+                      .special_tokens = chat_special_tokens(),
                       .split_pattern = arithmetic_split_pattern});
   for (int64_t i = 0; i < problems; ++i) {
     const Problem problem = dataset_problem(ProblemSplit::train, seed, i);

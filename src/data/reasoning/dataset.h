@@ -16,9 +16,6 @@ namespace sambay {
 // each digit and each operator of a chain is one token whatever surrounds it.
 extern const char* const arithmetic_split_pattern;
 
-// Special tokens of the reasoning tokenizer, in the order of their ids.
-std::vector<std::string> reasoning_special_tokens();
-
 // Byte-level BPE of at most vocab_size tokens, trained on questions and chains of `problems` drawn
 // from the training split.
 TokenizerSpec train_reasoning_tokenizer(int32_t vocab_size, int64_t problems, uint64_t seed);

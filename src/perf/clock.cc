@@ -1,0 +1,30 @@
+#include "perf/clock.h"
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+namespace sambay {
+
+Timing time_runs(double seconds, const std::function<void()>& work) {
+  using Clock = std::chrono::steady_clock;
+  constexpr size_t least_runs = 3;
+  work();
+  std::vector<double> times;
+  for (double total = 0; times.size() < least_runs || total < seconds; total += times.back()) {
+    const auto begin = Clock::now();
+    work();
+    times.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+  }
+  std::ranges::sort(times);
+  return {times[times.size() / 2], times.front(), static_cast<int64_t>(times.size())};
+}
+
+void CeilingWatch::sample() {
+  const ops::Ceilings now = ops::measure_ceilings(options_);
+  best_.read_bytes_per_second = std::max(best_.read_bytes_per_second, now.read_bytes_per_second);
+  best_.f32_flops_per_second = std::max(best_.f32_flops_per_second, now.f32_flops_per_second);
+  best_.bf16_flops_per_second = std::max(best_.bf16_flops_per_second, now.bf16_flops_per_second);
+}
+
+}  // namespace sambay

@@ -1,0 +1,168 @@
+// Runs the program as its users do.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/files.h"
+#include "support/temp_dir.h"
+#include "support/tiny_model.h"
+
+namespace sambay {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct Outcome {
+  int exit_code;
+  std::string out, err;
+};
+
+class Program : public ::testing::Test {
+ protected:
+  // `arguments` as a shell reads them; {} is the test's folder.
+  Outcome run(std::string arguments) {
+    for (size_t at; (at = arguments.find("{}")) != std::string::npos;) {
+      arguments.replace(at, 2, folder_.path().string());
+    }
+    const std::string input = arguments.find('<') == std::string::npos ? " </dev/null" : "";
+    const auto out = folder_ / "stdout", err = folder_ / "stderr";
+    const int status = std::system(fmt::format("{} {}{} >{} 2>{}", SAMBAY_PROGRAM, arguments, input,
+                                               out.string(), err.string())
+                                       .c_str());
+    return {WEXITSTATUS(status), read_text(out), read_text(err)};
+  }
+  void expect_fault(const std::string& arguments, int exit_code, const std::string& message) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.exit_code, exit_code) << arguments << "\n" << outcome.err;
+    EXPECT_EQ(outcome.out, "") << arguments;
+    EXPECT_THAT(outcome.err, HasSubstr(message)) << arguments;
+    EXPECT_THAT(outcome.err, EndsWith("\n"));
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+  nlohmann::json json(const std::string& arguments) {
+    const Outcome outcome = run(arguments + " --json");
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err, "");
+    return nlohmann::json::parse(outcome.out, nullptr, false);
+  }
+  void write(const std::string& name, std::string_view bytes) {
+    std::ofstream(folder_ / name, std::ios::binary) << bytes;
+  }
+  void make_model() { testing::save_tiny_model(folder_ / "model"); }
+
+  testing::TempDir folder_;
+};
+
+TEST_F(Program, EveryCommandHasHelpWithAnExample) {
+  for (const char* command :
+       {"data reasoning", "data pack", "data tokenizer", "eval reasoning", "eval perplexity", "run",
+        "tokenize", "inspect", "init", "logits", "gradients"}) {
+    const Outcome help = run(std::string(command) + " --help");
+    EXPECT_EQ(help.exit_code, 0);
+    EXPECT_THAT(help.out, HasSubstr(fmt::format("Example: sambay {}", command)));
+  }
+}
+
+TEST_F(Program, WrongUsageIsOneLineAndExitCodeTwo) {
+  expect_fault("", 2, "command is required");
+  expect_fault("nonsense", 2, "nonsense");
+  expect_fault("run --nonsense", 2, "--nonsense");
+  expect_fault("eval", 2, "subcommand is required");
+  expect_fault("eval reasoning --model m --level 9", 2, "--level");
+  expect_fault("data reasoning --out {}/x --train many --valid 1", 2, "--train");
+  expect_fault("tokenize hello", 2, "--tokenizer");
+}
+
+TEST_F(Program, FaultsAreOneLineAndExitCodeOne) {
+  make_model();
+  write("bad.txt", "a\xff");
+  write("empty.txt", "");
+  write("broken.json", "{");
+  expect_fault("run {}/nothing --prompt x", 1, "nothing");
+  expect_fault("run {}/model --prompt x --top-p 2", 1, "top_p");
+  expect_fault("run {}/model --prompt $(printf '\\377')", 1, "not UTF-8");
+  expect_fault("run {}/model <{}/bad.txt", 1, "not UTF-8");
+  expect_fault("run {}/model", 1, "empty");
+  expect_fault("tokenize --tokenizer {}/broken.json x", 1, "broken.json");
+  expect_fault("tokenize --model {}/model --decode '1 x'", 1, "\"x\"");
+  expect_fault("eval perplexity --model {}/model --data {}/empty.txt", 1, "no text");
+  expect_fault("eval perplexity --model {}/model --data {}/none.txt", 1, "none.txt");
+  expect_fault("data pack --json --tokenizer {}/model --out {}/s.safetensors {}/bad.txt", 1,
+               "bad.txt:1");
+  expect_fault("data tokenizer --vocab 10 --out {}/t.json {}/bad.txt", 1, "vocab_size");
+  write("model/chat.json", R"({"about": "x", "examples": [], "multi_turn": 1})");
+  expect_fault("run {}/model --prompt x", 1, "multi_turn");
+}
+
+TEST_F(Program, DataReasoningMakesWhatTrainingReads) {
+  const auto report =
+      json("data reasoning --out {}/data --train 30 --valid 5 --seed 2 --vocab 320");
+  EXPECT_EQ(report["train"]["documents"], 30);
+  const Shard train = Shard::open(folder_ / "data/train.safetensors");
+  EXPECT_EQ(train.documents(), 30);
+  EXPECT_EQ(Shard::open(folder_ / "data/valid.safetensors").documents(), 5);
+  const Tokenizer tokenizer = Tokenizer::load(folder_ / "data");
+  const auto expected =
+      encode(dataset_problem(ProblemSplit::train, 2, 4), ChatFormat(tokenizer)).ids;
+  const auto document = train.document(4);
+  EXPECT_EQ(std::vector<int32_t>(document.begin(), document.end()), expected);
+  const std::string examples = read_text(folder_ / "data/examples.jsonl");
+  EXPECT_EQ(std::count(examples.begin(), examples.end(), '\n'), 20);
+}
+
+TEST_F(Program, TextBecomesATokenizerAShardAndAPerplexity) {
+  make_model();
+  write("a.txt", "one two one two\n\nthree one two\n");
+  write("b.jsonl", "{\"text\": \"four\"}\n");
+  EXPECT_EQ(json("data tokenizer --vocab 270 --out {}/t.json {}/a.txt")["vocab_size"], 266);
+  EXPECT_EQ(json("data pack --tokenizer {}/model --blank-lines --out {}/s.safetensors {}/a.txt "
+                 "{}/b.jsonl")["documents"],
+            3);
+  const auto text = json("eval perplexity --model {}/model --data {}/a.txt");
+  EXPECT_GT(text["nll_per_byte"].get<double>(), 0);
+  EXPECT_EQ(json("eval perplexity --model {}/model --data {}/s.safetensors")["documents"], 3);
+}
+
+TEST_F(Program, TokenizeGoesBothWays) {
+  make_model();
+  const Outcome ids = run("tokenize --model {}/model '12 é <|end|>'");
+  EXPECT_EQ(ids.exit_code, 0);
+  write("ids", ids.out);
+  EXPECT_EQ(run("tokenize --model {}/model --decode <{}/ids").out, "12 é <|end|>\n");
+  EXPECT_EQ(json("tokenize --model {}/model --marks '<|end|>'")["ids"].size(), 1U);
+}
+
+TEST_F(Program, RunAnswersAPromptOrStandardInput) {
+  make_model();
+  write("question", "What is 2 times 3?\n");
+  const auto answer =
+      json("run {}/model --max-tokens 6 --log-probs 2 --prompt 'What is 2 times 3?'");
+  EXPECT_GT(answer["sampled_tokens"], 0);
+  EXPECT_EQ(answer["log_probs"].size(), answer["sampled_tokens"]);
+  EXPECT_EQ(answer["log_probs"][0]["top"].size(), 2U);
+  const Outcome piped = run("run {}/model --max-tokens 6 <{}/question");
+  EXPECT_EQ(piped.out, answer["text"].get<std::string>() + "\n");
+  const std::string sampled = "run {}/model --max-tokens 9 --temperature 9 --prompt x --seed ";
+  EXPECT_EQ(json(sampled + "1")["ids"], json(sampled + "1")["ids"]);
+  EXPECT_THAT(json(sampled + "2")["ids"], Not(json(sampled + "1")["ids"]));
+}
+
+TEST_F(Program, EvalReasoningReportsAndWritesEachAnswer) {
+  make_model();
+  const auto report = json(
+      "eval reasoning --model {}/model --problems 6 --level 1 --max-tokens 5 --batch 2 "
+      "--out {}/answers.jsonl");
+  EXPECT_EQ(report["problems"], 6);
+  EXPECT_EQ(report["by_level"]["1"]["problems"], 6);
+  const std::string answers = read_text(folder_ / "answers.jsonl");
+  EXPECT_EQ(std::count(answers.begin(), answers.end(), '\n'), 6);
+}
+
+}  // namespace
+}  // namespace sambay
