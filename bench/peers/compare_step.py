@@ -15,6 +15,7 @@ import statistics
 import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent
+FORMS = {"gqa": [], "repeated": ["--repeat-kv"], "compiled": ["--repeat-kv", "--compile"]}
 SHAPE = {"depth": 8, "width": 704, "heads": 6, "kv-heads": 2}
 
 
@@ -27,7 +28,7 @@ def torch_step(options, *form):
     shape = [f"--{key}={value}" for key, value in SHAPE.items()]
     size = [f"--rows={options.rows}", f"--length={options.length}", f"--threads={options.threads}"]
     answer = last_line_of(
-        [HERE / ".venv/bin/python", HERE / "torch_step.py", *shape, *size, f"--steps={options.steps}", *form],
+        [HERE / ".venv/bin/python", HERE / "torch_step.py", *shape, *size, f"--warmup={options.warmup}", f"--steps={options.steps}", *form],
         {"OMP_NUM_THREADS": str(options.threads)},
     )
     return {"program": answer["program"], "seconds": answer["step_seconds"], "processor_seconds": answer["cpu_seconds"], "parameters": answer["parameters"]}
@@ -61,7 +62,7 @@ def print_table(options, rounds):
     tokens = options.rows * options.length
     clock = "processor_seconds" if options.processor_time else "seconds"
     seconds = {name: [r[name][clock] for r in rounds] for name in rounds[0]}
-    torch = min((n for n in seconds if n.startswith("torch")), key=lambda n: statistics.median(seconds[n]))
+    torch = min(options.forms, key=lambda form: statistics.median(seconds[form]))
     # The highest of all rounds: a busy moment lowers a ceiling.
     peak, read = (
         max(r[name]["machine"][key] for r in rounds for name in ("transformer", "sambay"))
@@ -93,9 +94,10 @@ def main():
     p.add_argument("--rows", type=int, default=4, help="of a step (%(default)s)")
     p.add_argument("--length", type=int, default=1024, help="tokens of a row (%(default)s)")
     p.add_argument("--threads", type=int, default=os.cpu_count(), help="(%(default)s)")
+    p.add_argument("--warmup", type=int, default=2, help="PyTorch's steps that are not counted (%(default)s)")
     p.add_argument("--steps", type=int, default=3, help="PyTorch's timed steps a round (%(default)s)")
     p.add_argument("--seconds", type=float, default=15, help="sambay's timed work a round (%(default)s)")
-    p.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
+    p.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS), help="of PyTorch's step (all)")
     p.add_argument("--processor-time", action="store_true", help="on a busy machine, with one thread")
     p.add_argument("--sambay", default=str(HERE.parents[1] / "build/release/src/cli/sambay"), help="(%(default)s)")
     p.add_argument("--out", help="file for all figures as JSON")
@@ -103,9 +105,7 @@ def main():
 
     rounds = []
     for _ in range(options.rounds):
-        figures = {"torch": torch_step(options), "torch repeated": torch_step(options, "--repeat-kv")}
-        if not options.no_compile:
-            figures["torch compiled"] = torch_step(options, "--repeat-kv", "--compile")
+        figures = {form: torch_step(options, *FORMS[form]) for form in options.forms}
         for preset in ("transformer", "sambay"):
             figures[preset] = sambay_step(options, preset)
         rounds.append(figures)
