@@ -84,7 +84,7 @@ class Transformer(nn.Module):
         for layer in self.layers:
             x = layer(x, self.cos, self.sin)
         logits = self.head(self.norm(x) * self.logit_multiplier)
-        return F.cross_entropy(logits.float().view(-1, logits.size(-1)), targets.view(-1))
+        return F.cross_entropy(logits.float().view(-1, logits.size(-1)), targets.reshape(-1))
 
 
 def parse():
@@ -139,7 +139,9 @@ def main():
     print(
         json.dumps(
             {
-                "program": f"PyTorch {torch.__version__}" + (" compiled" if o.compile else ""),
+                "program": f"PyTorch {torch.__version__}"
+                + (", compiled" if o.compile else "")
+                + (", repeated keys and values" if o.repeat_kv else ", enable_gqa"),
                 "parameters": sum(p.numel() for p in model.parameters()),
                 "tokens": o.rows * o.length,
                 "threads": o.threads,

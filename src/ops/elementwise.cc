@@ -211,6 +211,52 @@ void select_rows_backward(const Tensor& d_out, const Segments& all, const Segmen
   }
 }
 
+namespace {
+
+// turns (T, width) f32, T > 0: the cosines, then the sines of each row's angles. Rows of a batch
+// mostly stand at the same positions, so those of the longest segment are copied where others meet
+// them.
+void fill_turns(const Segments& segments, double base, bool inverse, const Tensor& frequencies,
+                const Tensor& turns) {
+  const int64_t width = turns.dim(1), half = width / 2;
+  for (int64_t n = 0; n < half; ++n) {
+    frequencies.data<double>()[n] = ref::rope_angle(1, n, width, base);
+  }
+  const auto compute = [&](int64_t row, int64_t position) {
+    float* cosines = turns.data<float>() + row * width;
+    for (int64_t n = 0; n < half; ++n) {
+      const double angle = static_cast<double>(position) * frequencies.data<double>()[n];
+      cosines[n] = static_cast<float>(std::cos(angle));
+      cosines[half + n] = static_cast<float>(inverse ? -std::sin(angle) : std::sin(angle));
+    }
+  };
+  int longest = 0;
+  for (int s = 1; s < segments.count(); ++s) {
+    longest = segments.rows(s) > segments.rows(longest) ? s : longest;
+  }
+  const int64_t from = segments.begin[static_cast<size_t>(longest)], known = segments.rows(longest);
+  const int64_t start = segments.past[static_cast<size_t>(longest)];
+  parallel_ranges(known, grain_rows(width), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      compute(from + i, start + i);
+    }
+  });
+  parallel_for(segments.count(), [&](int64_t s) {
+    const auto at = static_cast<size_t>(s);
+    for (int64_t i = 0; s != longest && i < segments.rows(static_cast<int>(s)); ++i) {
+      const int64_t row = segments.begin[at] + i, same = segments.past[at] + i - start;
+      if (same >= 0 && same < known) {
+        std::copy_n(turns.data<float>() + (from + same) * width, width,
+                    turns.data<float>() + row * width);
+      } else {
+        compute(row, segments.past[at] + i);
+      }
+    }
+  });
+}
+
+}  // namespace
+
 void rope(const Tensor& x, const Segments& segments, double base, bool inverse, const Tensor& out) {
   constexpr std::string_view op = "rope";
   expect_rank(op, "x", x, 3);
@@ -232,7 +278,8 @@ void rope(const Tensor& x, const Segments& segments, double base, bool inverse, 
     return;
   }
   const Tensor turns = Tensor::empty({T, width}, DType::f32, out.arena());
-  if (any_meta(x, out)) {
+  const Tensor frequencies = Tensor::empty({width / 2}, DType::f64, out.arena());
+  if (any_meta(x, out) || T == 0) {
     return;
   }
   RopeArguments work;
@@ -243,18 +290,7 @@ void rope(const Tensor& x, const Segments& segments, double base, bool inverse, 
   work.heads = heads;
   work.width = width;
   work.turns = turns.data<float>();
-  parallel_for(segments.count(), [&](int64_t s) {
-    const auto at = static_cast<size_t>(s);
-    for (int64_t row = segments.begin[at]; row < segments.begin[at + 1]; ++row) {
-      float* cosines = turns.data<float>() + row * width;
-      for (int64_t n = 0; n < width / 2; ++n) {
-        const double angle =
-            ref::rope_angle(segments.past[at] + row - segments.begin[at], n, width, base);
-        cosines[n] = static_cast<float>(std::cos(angle));
-        cosines[width / 2 + n] = static_cast<float>(inverse ? -std::sin(angle) : std::sin(angle));
-      }
-    }
-  });
+  fill_turns(segments, base, inverse, frequencies, turns);
   const auto kernel = elementwise_kernels().rope;
   parallel_ranges(T, grain_rows(heads * width),
                   [&](int64_t begin, int64_t end) { kernel(work, begin, end); });

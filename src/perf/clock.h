@@ -10,6 +10,7 @@ namespace sambay {
 
 struct Timing {
   double median = 0, best = 0;  // seconds
+  double processor = 0;         // median of the seconds that all threads together computed
   int64_t runs = 0;
 };
 

@@ -152,10 +152,12 @@ TEST(Rope, MatchesTheReferenceAndInverseTurnsBack) {
   segments.add(3, 1000);
   segments.add(0);
   segments.add(4);
+  segments.add(2, 1);  // positions of the one before
+  segments.add(3, 2);  // in part
   for (const DType dtype : {DType::f32, DType::bf16}) {
     for (const int64_t width : {2, 26, 64}) {
       const Tensor x =
-          with_strided_rows(random_tensor(random, {7, 3 * width}, dtype)).split_last(3);
+          with_strided_rows(random_tensor(random, {12, 3 * width}, dtype)).split_last(3);
       const Tensor want = Tensor::empty(x.shape(), DType::f64);
       rope(converted(x, DType::f64), segments, 10000, false, want);
       for_each_isa([&](const std::string& level) {
