@@ -53,7 +53,10 @@ double matrix_peak(const ops::Ceilings& ceilings, const Options& options) {
 }
 
 Json timing_json(const Timing& timing) {
-  return {{"median_seconds", timing.median}, {"best_seconds", timing.best}, {"runs", timing.runs}};
+  return {{"median_seconds", timing.median},
+          {"best_seconds", timing.best},
+          {"processor_seconds", timing.processor},
+          {"runs", timing.runs}};
 }
 
 Json model_json(const ModelConfig& config, int64_t parameters, const Options& options) {
