@@ -1,8 +1,10 @@
 #include "perf/clock.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <chrono>
-#include <ctime>
+#include <limits>
 #include <vector>
 
 namespace sambay {
@@ -20,21 +22,17 @@ Timing time_runs(double seconds, const std::function<void()>& work) {
   using Clock = std::chrono::steady_clock;
   constexpr size_t least_runs = 3;
   work();
-  std::vector<double> times, processor_times;
+  std::vector<double> times;
+  double processor = std::numeric_limits<double>::infinity();
   for (double total = 0; times.size() < least_runs || total < seconds; total += times.back()) {
-    const auto begin = Clock::now();
     const double processor_begin = processor_seconds();
+    const auto begin = Clock::now();
     work();
-    processor_times.push_back(processor_seconds() - processor_begin);
     times.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+    processor = std::min(processor, processor_seconds() - processor_begin);
   }
   std::ranges::sort(times);
-  std::ranges::sort(processor_times);
-  const size_t middle = times.size() / 2;
-  return {.median = times[middle],
-          .best = times.front(),
-          .processor = processor_times[middle],
-          .runs = static_cast<int64_t>(times.size())};
+  return {times[times.size() / 2], times.front(), processor, static_cast<int64_t>(times.size())};
 }
 
 void CeilingWatch::sample() {

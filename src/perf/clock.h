@@ -10,7 +10,9 @@ namespace sambay {
 
 struct Timing {
   double median = 0, best = 0;  // seconds
-  double processor = 0;         // median of the seconds that all threads together computed
+  // Seconds of processor time of the whole process, the best run's: with one thread, what the work
+  // takes on a machine that others use too.
+  double processor = 0;
   int64_t runs = 0;
 };
 
