@@ -19,7 +19,7 @@ constexpr bool has_bf16_dot = false;
 template <class Element>
 constexpr bool in_pairs = false;
 template <>
-constexpr bool in_pairs<Bf16> = has_bf16_dot;
+inline constexpr bool in_pairs<Bf16> = has_bf16_dot;
 
 template <bool pairs>
 SAMBAY_INLINE Vec multiply_add(const char* a, Vec b, Vec c) {
