@@ -1,31 +1,40 @@
 #!/usr/bin/env bash
 # Proves ./run and ./test on a bare Debian 12: makes a root with debootstrap (nothing else installed), copies
-# this checkout in, and runs both commands in it twice. Needs root, debootstrap and a Debian mirror.
-#   tools/bare-root.sh [FOLDER]      keeps FOLDER if given, else a temporary one that is removed
+# the tracked files in, and runs both commands in it twice. Needs root, debootstrap and a Debian mirror.
+#   tools/bare-root.sh [FOLDER]      keeps FOLDER and uses it again; else a temporary one, removed at the end
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 [ "$(id -u)" -eq 0 ] || { echo "run as root: debootstrap and chroot need it" >&2; exit 1; }
 command -v debootstrap >/dev/null || { echo "apt-get install debootstrap" >&2; exit 1; }
-mirror=${DEBIAN_MIRROR:-$(sed -n 's/^URIs: *//p; s/^deb  *\(\[[^]]*\] *\)\?\(http[^ ]*\).*/\2/p' \
-  /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v security | head -n 1)}
-root=${1:-$(mktemp -d)}
+mirror=$(apt-get indextargets --format '$(SITE)' 'Codename: bookworm' 'Created-By: Packages' | head -n 1)
+keep=${1:-}
+[ -z "$keep" ] || mkdir -p "$keep"
+root=$(cd "${keep:-$(mktemp -d)}" && pwd -P)
+
+mounted() { awk -v root="$root/" 'index($2 "/", root) == 1 { print $2 }' /proc/self/mounts | sort -r; }
 clean_up() {
-  umount -l "$root/proc" "$root/dev" 2>/dev/null || true
-  [ $# -eq 0 ] || return 0
+  mounted | while read -r folder; do umount "$folder" || true; done
+  [ -z "$keep" ] || return 0
+  [ -z "$(mounted)" ] || { echo "$root still has mounts: left as it is" >&2; return 1; }
   rm -rf --one-file-system "$root"
 }
-[ $# -gt 0 ] && trap 'clean_up keep' EXIT || trap clean_up EXIT
+trap clean_up EXIT
 
-if [ ! -x "$root/bin/sh" ]; then
-  debootstrap --variant=minbase bookworm "$root" "${mirror:-http://deb.debian.org/debian}"
+if [ ! -e "$root/etc/debian_version" ] || [ -e "$root/debootstrap" ]; then
+  debootstrap --variant=minbase bookworm "$root" "${mirror:-http://deb.debian.org/debian}" >"$root.log" ||
+    { tail -n 20 "$root.log" >&2; exit 1; }
+  rm -f "$root.log"
 fi
+# The way to the mirror is this machine's.
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 [ ! -d /etc/apt/apt.conf.d ] || cp -a /etc/apt/apt.conf.d/. "$root/etc/apt/apt.conf.d/"
 mount -t proc proc "$root/proc"
-mount --rbind /dev "$root/dev"
-rm -rf "$root/sambay"
+# Of the machine's devices, what building needs; debootstrap made null, zero and random.
+mkdir -p "$root/dev/shm"
+mount -t tmpfs tmpfs "$root/dev/shm"
+rm -rf --one-file-system "$root/sambay"
 mkdir "$root/sambay"
-git -C "$here" ls-files -z | (cd "$here" && xargs -0 tar cf -) | tar xf - -C "$root/sambay"
+git -C "$here" ls-files -z | tar -C "$here" --null -T - -cf - | tar -C "$root/sambay" -xf -
 
 for round in first second; do
   for command in './run --prompt "What is 12 times 345?"' './test'; do

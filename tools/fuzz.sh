@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-20}
-for program in build/fuzz/tests/fuzz/*_fuzz; do
+for program in build/asan/tests/fuzz/*_fuzz; do
   name=$(basename "$program")
   found=$(mktemp -d)
   seeds=tests/fuzz/corpus/$name

@@ -8,10 +8,10 @@ for group in "$@"; do
   # shellcheck disable=SC2207
   wanted+=($(sed -n "s/^$group  *//p" "$here/packages.txt"))
 done
+there=$(dpkg-query -W -f '${Package} ${Status}\n' "${wanted[@]}" 2>/dev/null || true)
 missing=()
 for package in "${wanted[@]}"; do
-  status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
-  [ "$status" = "install ok installed" ] || missing+=("$package")
+  grep -qxF "$package install ok installed" <<<"$there" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 

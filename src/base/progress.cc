@@ -61,7 +61,8 @@ std::string text(const ProgressLine& line) {
   if (line.total > 0) {
     out += fmt::format("  {:.0f}%", std::floor(share * 100));
   }
-  const double rate = line.seconds > 0 ? static_cast<double>(line.done) / line.seconds : 0;
+  const double rate =
+      line.seconds > 0 ? static_cast<double>(line.done - line.begun) / line.seconds : 0;
   if (rate > 0) {
     out += fmt::format("  {}{}/s", rate_text(rate),
                        line.unit.empty() ? "" : fmt::format(" {}", line.unit));
@@ -106,9 +107,14 @@ void Progress::finish(std::string_view note) {
 
 void Progress::draw(Clock::time_point now, std::string_view note, bool last) {
   drawn_ = now;
-  ProgressLine line{title_, options_.unit, note,
-                    done_,  total_,        std::chrono::duration<double>(now - begin_).count(),
-                    0,      last};
+  ProgressLine line{.title = title_,
+                    .unit = options_.unit,
+                    .note = note,
+                    .done = done_,
+                    .total = total_,
+                    .begun = options_.begun,
+                    .seconds = std::chrono::duration<double>(now - begin_).count(),
+                    .last = last};
   if (!terminal_) {
     fmt::print(options_.out, "{}\n", text(line));
     std::fflush(options_.out);

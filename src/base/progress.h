@@ -12,6 +12,7 @@ namespace sambay {
 struct ProgressOptions {
   std::string unit;    // what is counted: "tokens", "steps"
   bool quiet = false;  // --json: nothing at all
+  int64_t begun = 0;   // done before this process began, as in a resumed run: no part of the rate
   FILE* out = stderr;
   std::chrono::milliseconds plain_interval{5000};  // between lines when `out` is no terminal
 };
@@ -48,7 +49,7 @@ class Progress {
 // bar_width > 0; the time taken if `last`.
 struct ProgressLine {
   std::string_view title, unit, note;
-  int64_t done = 0, total = 0;
+  int64_t done = 0, total = 0, begun = 0;
   double seconds = 0;
   int bar_width = 0;
   bool last = false;

@@ -72,6 +72,7 @@ nlohmann::json inspect(const Decoder& decoder, const Options& options) {
                        {"state_bytes", cost.state_bytes},
                        {"weight_bytes", cost.weight_bytes},
                        {"peak_bytes", cost.peak_bytes},
+                       {"process_bytes", cost.peak_bytes + program_bytes},
                        {"prefill", cost_json(cost.prefill, static_cast<double>(length))},
                        {"decode", cost_json(cost.decode, 1)}});
   }
@@ -110,9 +111,9 @@ void print_generation(const nlohmann::json& row) {
   const auto number = [](const nlohmann::json& part, const char* field) {
     return part[field].get<double>();
   };
-  fmt::print("\nat {} tokens: state {}, peak memory of generation {}\n",
+  fmt::print("\nat {} tokens: state {}, peak memory of generation {}, of the process {}\n",
              row["tokens"].get<int64_t>(), short_bytes(number(row, "state_bytes")),
-             short_bytes(number(row, "peak_bytes")));
+             short_bytes(number(row, "peak_bytes")), short_bytes(number(row, "process_bytes")));
   for (const char* phase : {"prefill", "decode"}) {
     const auto& part = row[phase];
     fmt::print("  {:8} {:>9}FLOP and {:>10} a token ({} of weights, {} of state)\n", phase,

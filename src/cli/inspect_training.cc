@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/options.h"
+#include "model/dry_run.h"
 #include "train/memory.h"
 
 namespace sambay::cli {
@@ -20,6 +21,7 @@ void inspect_training(const std::filesystem::path& file, const Common& common) {
                                  {"moments_bytes", forecast.moments},
                                  {"activations_bytes", forecast.activations},
                                  {"peak_bytes", forecast.peak},
+                                 {"process_bytes", forecast.peak + program_bytes},
                                  {"flops_per_token", forecast.step.flops() / tokens},
                                  {"matrix_flops_per_token", forecast.step.matrix_flops / tokens}};
   if (common.json) {
@@ -36,6 +38,7 @@ void inspect_training(const std::filesystem::path& file, const Common& common) {
   line("moments", forecast.moments);
   line("activations", forecast.activations);
   line("peak", forecast.peak);
+  line("process", forecast.peak + program_bytes);
   fmt::print("  {}FLOP a token, {:.0f}% of it matrix products\n",
              short_number(forecast.step.flops() / tokens),
              100 * forecast.step.matrix_flops / forecast.step.flops());

@@ -234,7 +234,8 @@ class Reader {
     }
     placed_[at] = true;
     auto bytes = from_byte_level(name);
-    spec_.vocab[at] = {bytes ? std::move(*bytes) : name, !bytes};
+    const bool as_written = !bytes;
+    spec_.vocab[at] = {std::move(bytes).value_or(name), as_written};
   }
 
   int32_t known(const Field& entry, const std::string& name) const {

@@ -3,6 +3,10 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <map>
+#include <memory_resource>
+#include <mutex>
+#include <set>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -22,17 +26,19 @@ struct Arena::Impl {
   std::byte* base = nullptr;
   size_t reserved = 0;
   mutable std::mutex mutex;
-  std::map<size_t, size_t> free_by_offset;           // offset -> bytes
-  std::set<std::pair<size_t, size_t>> free_by_size;  // (bytes, offset): best fit, lowest first
-  std::unordered_map<size_t, size_t> used;           // offset -> bytes
-  size_t end = 0;                                    // everything from here on has never been cut
+  std::pmr::unsynchronized_pool_resource nodes;  // used again: steady state allocates nothing
+  std::pmr::map<size_t, size_t> free_by_offset{&nodes};  // offset -> bytes
+  // (bytes, offset): best fit, lowest first.
+  std::pmr::set<std::pair<size_t, size_t>> free_by_size{&nodes};
+  std::pmr::unordered_map<size_t, size_t> used{&nodes};  // offset -> bytes
+  size_t end = 0;  // everything from here on has never been cut
   size_t in_use = 0, peak = 0;
 
   void add_free(size_t offset, size_t bytes) {
     free_by_offset.emplace(offset, bytes);
     free_by_size.emplace(bytes, offset);
   }
-  void remove_free(std::map<size_t, size_t>::iterator it) {
+  void remove_free(std::pmr::map<size_t, size_t>::iterator it) {
     free_by_size.erase({it->second, it->first});
     free_by_offset.erase(it);
   }

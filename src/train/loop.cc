@@ -35,7 +35,7 @@ class Run {
   TrainResult train() {
     install_stop_handler();
     Progress progress("training", recipe_.steps * recipe_.batch_tokens,
-                      {.unit = "tokens", .quiet = options_.quiet});
+                      {.unit = "tokens", .quiet = options_.quiet, .begun = trainer_.tokens_done()});
     TrainResult result;
     while (trainer_.steps_done() < recipe_.steps && !stop_requested()) {
       const StepMetrics metrics = step();

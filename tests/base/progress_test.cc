@@ -11,7 +11,7 @@ namespace {
 using ::testing::HasSubstr;
 
 TEST(Progress, ALineSaysHowFarHowFastAndHowLong) {
-  ProgressLine line{"training", "tokens", "loss 2.31", 400, 1000, 4.0, 10, false};
+  ProgressLine line{"training", "tokens", "loss 2.31", 400, 1000, 0, 4.0, 10, false};
   EXPECT_EQ(text(line),
             "training [####......] 400/1000 tokens  40%  100 tokens/s  6s left  loss 2.31");
   line.bar_width = 0;
@@ -21,10 +21,12 @@ TEST(Progress, ALineSaysHowFarHowFastAndHowLong) {
   EXPECT_EQ(text(line), "training 1000/1000 tokens  100%  250 tokens/s  in 4s");
   line.total = 0;
   EXPECT_EQ(text(line), "training 1000 tokens  250 tokens/s  in 4s");
+  line.begun = 600;
+  EXPECT_EQ(text(line), "training 1000 tokens  100 tokens/s  in 4s");
 }
 
 TEST(Progress, TheBarIsFullOnlyAtTheEnd) {
-  ProgressLine line{"x", "", "", 999, 1000, 0, 10, false};
+  ProgressLine line{"x", "", "", 999, 1000, 0, 0, 10, false};
   EXPECT_EQ(text(line), "x [#########.] 999/1000  99%");
   line.done = 2000;
   EXPECT_EQ(text(line), "x [##########] 2000/1000  100%");
@@ -41,7 +43,8 @@ std::string printed(bool quiet, std::chrono::milliseconds interval) {
   const testing::TempDir dir;
   FILE* out = std::fopen((dir / "out").c_str(), "w");
   {
-    Progress progress("reading", 3, {"files", quiet, out, interval});
+    Progress progress("reading", 3,
+                      {.unit = "files", .quiet = quiet, .out = out, .plain_interval = interval});
     for (int i = 1; i <= 3; ++i) {
       progress.update(i, "note " + std::to_string(i));
     }

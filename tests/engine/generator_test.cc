@@ -119,7 +119,7 @@ TEST(GenerateMany, SeedsBelongToRequests) {
   for (int i = 0; i < 6; ++i) {
     requests.push_back(
         {prompt(0),
-         {.sampling = {.temperature = 1, .seed = static_cast<uint64_t>(i % 3)}, .max_tokens = 10}});
+         {.sampling = {.temperature = 9, .seed = static_cast<uint64_t>(i % 3)}, .max_tokens = 10}});
   }
   const auto results = generate_many(model(), requests, {.sequences = 2});
   for (size_t i = 0; i < 3; ++i) {

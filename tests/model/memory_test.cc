@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/cpu.h"
+#include "heap_counter.h"
 #include "model/decoder.h"
 #include "model_fixture.h"
 
@@ -10,6 +11,7 @@ namespace {
 
 using testing::bf16;
 using testing::f32;
+using testing::heap_allocations;
 using testing::small_config;
 using testing::some_ids;
 
@@ -100,6 +102,36 @@ TEST_P(MemoryOf, DryTrainingWithRecomputationIsThatOfTheRealOne) {
     exec.recompute_layers = true;
     train(decoder, exec);
   });
+}
+
+// Within a page of keys and values, whose next one is state and no scratch memory.
+TEST_P(MemoryOf, StepsOfDecodingTakeNothingAnew) {
+  constexpr int steps = 16;
+  Arena arena;
+  Decoder decoder(small_config(GetParam()));
+  initialize(decoder, bf16, 1, arena);
+  Exec exec{&arena, nullptr, bf16};
+  SequenceState state(decoder.state_spec(bf16), arena);
+  const auto ids = some_ids(2 * page_tokens + 8);
+  decoder.logits(exec, {ids, one(static_cast<int64_t>(ids.size())), {&state}, {1}});
+  const auto step = [&] {
+    decoder.logits(exec, {std::span(ids).first(1), one(1, state.length()), {&state}, {1}});
+  };
+  step();
+  arena.reset_peak();
+  const size_t held = arena.bytes_in_use();
+  step();
+  const size_t peak = arena.peak_bytes();
+  const int64_t before = heap_allocations();
+  for (int i = 0; i < steps; ++i) {
+    step();
+  }
+  const int64_t per_step = (heap_allocations() - before) / steps;
+  EXPECT_EQ(arena.bytes_in_use(), held);
+  EXPECT_EQ(arena.peak_bytes(), peak);
+  RecordProperty("heap_allocations_per_step", static_cast<int>(per_step));
+  // Views, copies of segments, lists of spans, rope's table of angles: small ones.
+  EXPECT_LE(per_step, 48 * static_cast<int64_t>(decoder.config().layers.size()));
 }
 
 INSTANTIATE_TEST_SUITE_P(Presets, MemoryOf, ::testing::ValuesIn(preset_names()),

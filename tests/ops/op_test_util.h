@@ -98,6 +98,16 @@ inline void expect_close(const Tensor& got, const Tensor& expected, double bound
   EXPECT_LE(relative_error(got, expected), bound) << what;
 }
 
+// A backward of `terms` rows that ran twice added the same gradient twice. A level that adds row by
+// row to what is there rounds the second time elsewhere.
+inline void expect_doubled(const Tensor& twice, const Tensor& once, int64_t terms) {
+  const Tensor expected = converted(once, DType::f64);
+  for (int64_t i = 0; i < expected.elements(); ++i) {
+    expected.data<double>()[i] *= 2;
+  }
+  expect_close(twice, expected, tolerance(DType::f32, static_cast<double>(terms)), "twice");
+}
+
 // Runs body at every instruction set that this machine has, the reference included.
 inline void for_each_isa(const std::function<void(const std::string&)>& body) {
   for (const Isa level : available_isas()) {

@@ -1,4 +1,8 @@
 #include "ops/cpu/attention.h"
+
+#include <algorithm>
+#include <span>
+
 #include "ops/cpu/attention_blocks.h"
 #include "ops/cpu/attention_kernels.h"
 #include "ops/cpu/select.h"
@@ -130,14 +134,16 @@ class Forward {
                        queries_.past[segment] + lanes.first_query, options_);
   }
 
-  // Calls body(span) for the segment's spans.
-  template <class Body>
-  void for_each_span(const Task& task, Body body) const {
+  // The segment's spans that hold keys of the task.
+  std::span<const KvSpan> spans_of(const Task& task) const {
     const auto segment = static_cast<size_t>(task.segment);
-    for (auto i = static_cast<size_t>(keys_.begin[segment]);
-         i < static_cast<size_t>(keys_.begin[segment + 1]); ++i) {
-      body(keys_.spans[i]);
-    }
+    const auto first = keys_.spans.begin() + keys_.begin[segment];
+    const auto last = keys_.spans.begin() + keys_.begin[segment + 1];
+    const auto begin = std::partition_point(
+        first, last, [&](const KvSpan& span) { return span.first + span.count <= task.key_begin; });
+    const auto end = std::partition_point(
+        begin, last, [&](const KvSpan& span) { return span.first < task.key_end; });
+    return {begin, end};
   }
 
   KeyRun run_of(const Task& task, const KvSpan& span, int64_t k_head) const {
@@ -148,12 +154,9 @@ class Forward {
     const QueryBlock block = block_of(task, task.k_head);
     const AttentionForwardKernels& kernels = attention_forward_kernels();
     kernels.begin(block, memory);
-    for_each_span(task, [&](const KvSpan& span) {
-      const KeyRun run = run_of(task, span, task.k_head);
-      if (run.count > 0) {
-        kernels.visit(block, run, memory);
-      }
-    });
+    for (const KvSpan& span : spans_of(task)) {
+      kernels.visit(block, run_of(task, span, task.k_head), memory);
+    }
     kernels.finish(block, memory, result);
   }
 
@@ -164,15 +167,19 @@ class Forward {
     }
     const AttentionDecodeKernels& kernels = attention_decode_kernels();
     kernels.begin(blocks, task.k_heads, memory);
-    for_each_span(task, [&](const KvSpan& span) {
-      KeyRun runs[2];
-      for (int i = 0; i < task.k_heads; ++i) {
-        runs[i] = run_of(task, span, task.k_head + i);
+    const auto spans = spans_of(task);
+    KeyRun runs[2], next[2];
+    const auto take_next = [&](size_t i) {
+      for (int b = 0; b < task.k_heads; ++b) {
+        next[b] = i < spans.size() ? run_of(task, spans[i], task.k_head + b) : KeyRun{};
       }
-      if (runs[0].count > 0) {
-        kernels.visit(blocks, task.k_heads, runs, memory);
-      }
-    });
+    };
+    take_next(0);
+    for (size_t i = 0; i < spans.size(); ++i) {
+      std::ranges::copy(next, runs);
+      take_next(i + 1);
+      kernels.visit(blocks, task.k_heads, runs, next, memory);
+    }
     kernels.finish(blocks, task.k_heads, memory, result);
   }
 

@@ -68,13 +68,15 @@ constexpr int64_t attention_forward_scratch(int64_t head_dim, int64_t v_dim) {
 // Few queries against many keys: each key and value is read once for all rows, in the order of
 // memory. `blocks` holds one block, or two whose key heads share their values (a pair); row i of
 // block b is row b * blocks[0].rows() + i of the partial.
-inline constexpr int decode_rows = 16;   // at most, of all blocks
-inline constexpr int decode_keys = 128;  // worked on at a time
+inline constexpr int decode_rows = 16;  // at most, of all blocks
+inline constexpr int decode_keys = 32;  // worked on at a time: they and their values fit L1
 
 struct AttentionDecodeKernels {
   void (*begin)(const QueryBlock* blocks, int count, float* scratch);
-  // runs[b] are the same tokens' keys for block b; the values are those of runs[0].
-  void (*visit)(const QueryBlock* blocks, int count, const KeyRun* runs, float* scratch);
+  // runs[b] are the same tokens' keys for block b; the values are those of runs[0]. next[b] is what
+  // will be visited next, so that memory is asked for it in time, or has no keys.
+  void (*visit)(const QueryBlock* blocks, int count, const KeyRun* runs, const KeyRun* next,
+                float* scratch);
   void (*finish)(const QueryBlock* blocks, int count, const float* scratch,
                  const AttentionPartial& partial);
 };

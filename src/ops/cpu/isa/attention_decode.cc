@@ -13,10 +13,6 @@ constexpr float infinity = __builtin_inff();
 constexpr int tile_height = lanes == 16 ? 4 : 2;
 constexpr int score_keys = 4, output_vectors = 4;
 
-// The rows of one head lie apart, which the hardware's prefetcher follows badly. Running past the
-// end does no harm.
-constexpr int64_t prefetch_keys = 24;
-
 struct Scratch {
   float* q;       // (rows, q_stride): as the dot products take it, zeros behind head_dim
   float* scores;  // (rows, decode_keys), then probabilities of f32
@@ -64,11 +60,24 @@ SAMBAY_INLINE Vec dot_step(Vec a, Vec b, Vec c) {
   return fma(a, b, c);
 }
 
-// Line after line, so that the hardware's prefetcher sees a stream and runs ahead.
+// Keys or values of one head.
 template <class Element>
-SAMBAY_INLINE void prefetch(const Element* row, int64_t count) {
-  for (int64_t x = 0; x < count; x += 64 / static_cast<int64_t>(sizeof(Element))) {
-    __builtin_prefetch(row + x);
+struct Rows {
+  const Element* at = nullptr;
+  int64_t stride = 0;
+  int count = 0;
+  int64_t width = 0;
+};
+
+// Line after line, so that the hardware's prefetcher sees a stream and runs ahead. Into L2, which
+// can wait for more lines at once than L1.
+template <class Element>
+SAMBAY_INLINE void prefetch(const Rows<Element>& rows, int begin, int count) {
+  constexpr int to_l2 = 2;
+  for (int i = begin; i < begin + count && i < rows.count; ++i) {
+    for (int64_t x = 0; x < rows.width; x += 64 / static_cast<int64_t>(sizeof(Element))) {
+      __builtin_prefetch(rows.at + i * rows.stride + x, 0, to_l2);
+    }
   }
 }
 
@@ -110,20 +119,20 @@ SAMBAY_INLINE void store_sums(const Vec (&x)[tile_height][score_keys], int rows,
 #endif
 }
 
-// Scores of `rows` <= tile_height rows against `count` <= decode_keys keys; writes whole groups of
-// score_keys.
+// Scores of `rows` <= tile_height rows against at most decode_keys keys; writes whole groups of
+// score_keys. `ahead` is wanted next.
 template <class Element>
-void score_rows(const float* q, int64_t q_stride, int rows, const Element* k, int64_t k_stride,
-                int count, int64_t dim, float* scores) {
+void score_rows(const float* q, int64_t q_stride, int rows, const Rows<Element>& keys,
+                float* scores, const Rows<Element>& ahead) {
+  const int count = keys.count;
+  const int64_t dim = keys.width;
   for (int j = 0; j < count; j += score_keys) {
     // Past the end the last key stands in: its score is not looked at.
     const Element* key[score_keys];
     for (int i = 0; i < score_keys; ++i) {
-      key[i] = k + (j + i < count ? j + i : count - 1) * k_stride;
+      key[i] = keys.at + (j + i < count ? j + i : count - 1) * keys.stride;
     }
-    for (int i = 0; i < score_keys; ++i) {
-      prefetch(k + (j + prefetch_keys + i) * k_stride, dim);
-    }
+    prefetch(ahead, j, score_keys);
     Vec sums[tile_height][score_keys];
     for (auto& row : sums) {
       for (Vec& sum : row) {
@@ -132,14 +141,14 @@ void score_rows(const float* q, int64_t q_stride, int rows, const Element* k, in
     }
     const float* q_step = q;
     for (int64_t x = 0; x < dim; x += step_elements<Element>, q_step += lanes) {
-      Vec keys[score_keys];
+      Vec steps[score_keys];
       for (int i = 0; i < score_keys; ++i) {
-        keys[i] = load_step(key[i] + x, dim - x);
+        steps[i] = load_step(key[i] + x, dim - x);
       }
       for (int r = 0; r < tile_height; ++r) {
         const Vec row = load(q_step + (r < rows ? r : 0) * q_stride);
         for (int i = 0; i < score_keys; ++i) {
-          sums[r][i] = dot_step<in_pairs<Element>>(row, keys[i], sums[r][i]);
+          sums[r][i] = dot_step<in_pairs<Element>>(row, steps[i], sums[r][i]);
         }
       }
     }
@@ -223,10 +232,13 @@ SAMBAY_INLINE void load_values(const Element* v, const Element* next, int64_t le
   }
 }
 
-// acc (rows, left) += p (rows, count) v (count, left), for at most a tile.
+// acc (rows, width) += p (rows, count) values (count, width), for at most a tile. `ahead` is wanted
+// next.
 template <class Element>
-void add_values(const char* p, int rows, const Element* v, int64_t v_stride, int count,
-                int64_t left, float* acc, int64_t acc_stride) {
+void add_values(const char* p, int rows, const Rows<Element>& values, float* acc,
+                int64_t acc_stride, const Rows<Element>& ahead) {
+  const int count = values.count;
+  const int64_t left = values.width;
   constexpr bool pairs = in_pairs<Element>;
   constexpr int step = pairs ? 2 : 1;
   constexpr int64_t p_stride = decode_keys * 4;
@@ -237,16 +249,14 @@ void add_values(const char* p, int rows, const Element* v, int64_t v_stride, int
     }
   }
   for (int j = 0; j < count; j += step) {
-    const Element* row = v + j * v_stride;
-    for (int i = 0; i < step; ++i) {
-      prefetch(row + (prefetch_keys + i) * v_stride, left);
-    }
-    Vec values[output_vectors];
-    load_values(row, j + 1 < count ? row + v_stride : row, left, values);
+    const Element* row = values.at + j * values.stride;
+    prefetch(ahead, j, step);
+    Vec units[output_vectors];
+    load_values(row, j + 1 < count ? row + values.stride : row, left, units);
     for (int r = 0; r < tile_height; ++r) {
       const char* unit = p + (r < rows ? r : 0) * p_stride + j / step * 4;
       for (int n = 0; n < output_vectors; ++n) {
-        sums[r][n] = multiply_add<pairs>(unit, values[n], sums[r][n]);
+        sums[r][n] = multiply_add<pairs>(unit, units[n], sums[r][n]);
       }
     }
   }
@@ -294,46 +304,69 @@ void begin(const QueryBlock* blocks, int count, float* memory) {
 }
 
 template <class Element>
-void visit_with(const QueryBlock* blocks, int block_count, const KeyRun* runs, float* memory) {
+Rows<Element> keys_of(const QueryBlock& block, const KeyRun& run, int64_t begin) {
+  const int64_t left = run.count - begin;
+  return {static_cast<const Element*>(run.k) + begin * run.k_stride, run.k_stride,
+          static_cast<int>(left < decode_keys ? left : decode_keys), block.head_dim};
+}
+
+// Elements [x, x + width) of half `half` of the values.
+template <class Element>
+Rows<Element> values_of(const KeyRun& run, int64_t begin, int count, int64_t half, int64_t x,
+                        int64_t width) {
+  return {static_cast<const Element*>(run.v) + begin * run.v_stride + half * run.v_half_stride + x,
+          run.v_stride, count, width};
+}
+
+// While keys are multiplied their values are fetched, and then the next keys.
+template <class Element>
+void visit_with(const QueryBlock* blocks, int block_count, const KeyRun* runs, const KeyRun* next,
+                float* memory) {
   const Scratch scratch(blocks[0], memory);
   const int64_t d = blocks[0].head_dim, v_dim = blocks[0].v_dim;
   for (int64_t done = 0; done < runs[0].count; done += decode_keys) {
-    const int64_t left = runs[0].count - done;
-    const int count = static_cast<int>(left < decode_keys ? left : decode_keys);
-    int row = 0;
+    int row = 0, count = 0;
     for (int b = 0; b < block_count; ++b) {
+      const Rows<Element> keys = keys_of<Element>(blocks[b], runs[b], done);
+      const Rows<Element> values = values_of<Element>(runs[0], done, keys.count, b, 0, d);
       const int rows = blocks[b].rows();
-      const auto* k = static_cast<const Element*>(runs[b].k) + done * runs[b].k_stride;
+      count = keys.count;
       for (int r = 0; r < rows; r += tile_height) {
         score_rows(scratch.q + (row + r) * scratch.q_stride, scratch.q_stride,
-                   rows - r < tile_height ? rows - r : tile_height, k, runs[b].k_stride, count, d,
-                   scratch.scores + (row + r) * decode_keys);
+                   rows - r < tile_height ? rows - r : tile_height, keys,
+                   scratch.scores + (row + r) * decode_keys, r == 0 ? values : Rows<Element>{});
       }
       for (int lane = 0; lane < rows; ++lane, ++row) {
         soften_row<Element>(blocks[b], lane, runs[b], done, count, scratch, row);
       }
     }
-    const auto* v = static_cast<const Element*>(runs[0].v) + done * runs[0].v_stride;
+    const bool last = done + count == runs[0].count;
     const auto* p = reinterpret_cast<const char*>(in_pairs<Element> ? scratch.p : scratch.scores);
     constexpr int64_t columns = output_vectors * lanes;
     for (int64_t x = 0; x < v_dim;) {
       const int64_t half = x / d, in_half = x - half * d;
       const int64_t width = d - in_half < columns ? d - in_half : columns;
+      const Rows<Element> values = values_of<Element>(runs[0], done, count, half, in_half, width);
+      Rows<Element> ahead;
+      if (in_half == 0 && half < block_count) {
+        ahead = last ? keys_of<Element>(blocks[half], next[half], 0)
+                     : keys_of<Element>(blocks[half], runs[half], done + count);
+      }
       for (int r = 0; r < row; r += tile_height) {
-        add_values(p + r * decode_keys * 4, row - r < tile_height ? row - r : tile_height,
-                   v + half * runs[0].v_half_stride + in_half, runs[0].v_stride, count, width,
-                   scratch.acc + r * v_dim + x, v_dim);
+        add_values(p + r * decode_keys * 4, row - r < tile_height ? row - r : tile_height, values,
+                   scratch.acc + r * v_dim + x, v_dim, r == 0 ? ahead : Rows<Element>{});
       }
       x += width;
     }
   }
 }
 
-void visit(const QueryBlock* blocks, int count, const KeyRun* runs, float* memory) {
+void visit(const QueryBlock* blocks, int count, const KeyRun* runs, const KeyRun* next,
+           float* memory) {
   if (blocks[0].dtype == DType::bf16) {
-    visit_with<Bf16>(blocks, count, runs, memory);
+    visit_with<Bf16>(blocks, count, runs, next, memory);
   } else {
-    visit_with<float>(blocks, count, runs, memory);
+    visit_with<float>(blocks, count, runs, next, memory);
   }
 }
 
