@@ -19,15 +19,15 @@ FORMS = {"gqa": [], "repeated": ["--repeat-kv"], "compiled": ["--repeat-kv", "--
 SHAPE = {"depth": 8, "width": 704, "heads": 6, "kv-heads": 2}
 
 
-def last_line_of(command, environment):
+def run(command, environment):
     answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **environment})
-    return json.loads(answer.stdout.strip().splitlines()[-1])
+    return json.loads(answer.stdout)
 
 
 def torch_step(options, *form):
     shape = [f"--{key}={value}" for key, value in SHAPE.items()]
     size = [f"--rows={options.rows}", f"--length={options.length}", f"--threads={options.threads}"]
-    answer = last_line_of(
+    answer = run(
         [HERE / ".venv/bin/python", HERE / "torch_step.py", *shape, *size, f"--warmup={options.warmup}", f"--steps={options.steps}", *form],
         {"OMP_NUM_THREADS": str(options.threads)},
     )
@@ -37,7 +37,7 @@ def torch_step(options, *form):
 def sambay_step(options, preset):
     shape = [f"--{key}={value}" for key, value in SHAPE.items()]
     size = [f"--rows={options.rows}", f"--row-length={options.length}", f"--seconds={options.seconds}"]
-    answer = last_line_of(
+    answer = run(
         [options.sambay, "bench", "train", f"--preset={preset}", *shape, *size, "--dtype=bf16", "--json"],
         {"SAMBAY_THREADS": str(options.threads)},
     )

@@ -216,18 +216,18 @@ namespace {
 // turns (T, width) f32, T > 0: the cosines, then the sines of each row's angles. Rows of a batch
 // mostly stand at the same positions, so those of the longest segment are copied where others meet
 // them.
-void fill_turns(const Segments& segments, double base, bool inverse, const Tensor& frequencies,
-                const Tensor& turns) {
+void fill_turns(const Segments& segments, double base, bool inverse, const Tensor& turns) {
   const int64_t width = turns.dim(1), half = width / 2;
-  for (int64_t n = 0; n < half; ++n) {
-    frequencies.data<double>()[n] = ref::rope_angle(1, n, width, base);
-  }
-  const auto compute = [&](int64_t row, int64_t position) {
-    float* cosines = turns.data<float>() + row * width;
+  const auto compute = [&](int64_t first, int64_t position, int64_t rows) {
+    float* cosines = turns.data<float>() + first * width;
     for (int64_t n = 0; n < half; ++n) {
-      const double angle = static_cast<double>(position) * frequencies.data<double>()[n];
-      cosines[n] = static_cast<float>(std::cos(angle));
-      cosines[half + n] = static_cast<float>(inverse ? -std::sin(angle) : std::sin(angle));
+      const double frequency = ref::rope_angle(1, n, width, base);
+      for (int64_t i = 0; i < rows; ++i) {
+        const double angle = static_cast<double>(position + i) * frequency;
+        cosines[i * width + n] = static_cast<float>(std::cos(angle));
+        cosines[i * width + half + n] =
+            static_cast<float>(inverse ? -std::sin(angle) : std::sin(angle));
+      }
     }
   };
   int longest = 0;
@@ -237,9 +237,7 @@ void fill_turns(const Segments& segments, double base, bool inverse, const Tenso
   const int64_t from = segments.begin[static_cast<size_t>(longest)], known = segments.rows(longest);
   const int64_t start = segments.past[static_cast<size_t>(longest)];
   parallel_ranges(known, grain_rows(width), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      compute(from + i, start + i);
-    }
+    compute(from + begin, start + begin, end - begin);
   });
   parallel_for(segments.count(), [&](int64_t s) {
     const auto at = static_cast<size_t>(s);
@@ -249,7 +247,7 @@ void fill_turns(const Segments& segments, double base, bool inverse, const Tenso
         std::copy_n(turns.data<float>() + (from + same) * width, width,
                     turns.data<float>() + row * width);
       } else {
-        compute(row, segments.past[at] + i);
+        compute(row, segments.past[at] + i, 1);
       }
     }
   });
@@ -278,7 +276,6 @@ void rope(const Tensor& x, const Segments& segments, double base, bool inverse, 
     return;
   }
   const Tensor turns = Tensor::empty({T, width}, DType::f32, out.arena());
-  const Tensor frequencies = Tensor::empty({width / 2}, DType::f64, out.arena());
   if (any_meta(x, out) || T == 0) {
     return;
   }
@@ -290,7 +287,7 @@ void rope(const Tensor& x, const Segments& segments, double base, bool inverse, 
   work.heads = heads;
   work.width = width;
   work.turns = turns.data<float>();
-  fill_turns(segments, base, inverse, frequencies, turns);
+  fill_turns(segments, base, inverse, turns);
   const auto kernel = elementwise_kernels().rope;
   parallel_ranges(T, grain_rows(heads * width),
                   [&](int64_t begin, int64_t end) { kernel(work, begin, end); });
