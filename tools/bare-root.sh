@@ -21,7 +21,7 @@ clean_up() {
 trap clean_up EXIT
 
 if [ ! -e "$root/etc/debian_version" ] || [ -e "$root/debootstrap" ]; then
-  debootstrap --variant=minbase bookworm "$root" "${mirror:-http://deb.debian.org/debian}" >"$root.log" ||
+  debootstrap --variant=minbase bookworm "$root" "${mirror:?no mirror in /etc/apt: set DEBIAN_MIRROR}" >"$root.log" ||
     { tail -n 20 "$root.log" >&2; exit 1; }
   rm -f "$root.log"
 fi
