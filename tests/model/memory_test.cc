@@ -130,10 +130,10 @@ TEST_P(MemoryOf, StepsOfDecodingTakeNothingAnew) {
   EXPECT_EQ(arena.bytes_in_use(), held);
   EXPECT_EQ(arena.peak_bytes(), peak);
   RecordProperty("heap_allocations_per_step", static_cast<int>(per_step));
-  // Views, copies of segments, lists of spans, rope's table of angles: small ones.
+  // Views, copies of segments, lists of spans: small ones.
   // The reference converts its operands, and that is not counted here.
   if (isa() != Isa::reference) {
-    EXPECT_LE(per_step, 48 * static_cast<int64_t>(decoder.config().layers.size()));
+    EXPECT_LE(per_step, 45 * static_cast<int64_t>(decoder.config().layers.size()));
   }
 }
 
