@@ -10,10 +10,11 @@
 namespace sambay {
 
 // A mistake of the user or the world: a file, a field, a value, and what was expected.
-// The program prints what() on one line and exits with 1.
+// The program prints what() and exits with 1. It is one line: control characters, which only
+// foreign names and values bring along, are escaped.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(std::string_view what);
 };
 
 // Throws Error with "[tag] message": tag is an op, a file, or "file: field".

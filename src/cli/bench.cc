@@ -97,16 +97,15 @@ void run_ceilings(const Options& options, const Common& common) {
   deliver({{"machine", machine_json(ceilings.best())}}, options, common, [] {});
 }
 
-Json decode_json(const DecodeSpeed& speed, const ops::Ceilings& ceilings) {
+Json decode_json(const DecodeSpeed& speed) {
   Json json = timing_json(speed.step);
-  json.update(
-      {{"position", speed.position},
-       {"batch", speed.batch},
-       {"tokens_per_second", speed.tokens_per_second()},
-       {"weight_bytes", speed.cost.weight_bytes},
-       {"state_bytes", speed.cost.state_bytes},
-       {"bytes_per_second", speed.bytes_per_second()},
-       {"share_of_read_bandwidth", speed.bytes_per_second() / ceilings.read_bytes_per_second}});
+  json.update({{"position", speed.position},
+               {"batch", speed.batch},
+               {"tokens_per_second", speed.tokens_per_second()},
+               {"weight_bytes", speed.cost.weight_bytes},
+               {"state_bytes", speed.cost.state_bytes},
+               {"bytes_per_second", speed.bytes_per_second()},
+               {"share_of_read_bandwidth", speed.share_of_read_bandwidth()}});
   return json;
 }
 
@@ -117,7 +116,7 @@ void run_decode(const Options& options, const Common& common) {
       measure_decode(*rig, options.positions, options.batch, options.perf, ceilings);
   Json steps = Json::array();
   for (const DecodeSpeed& speed : speeds) {
-    steps.push_back(decode_json(speed, ceilings.best()));
+    steps.push_back(decode_json(speed));
   }
   const double growth = speeds.back().step.median / speeds.front().step.median;
   const Json report = {
@@ -130,10 +129,10 @@ void run_decode(const Options& options, const Common& common) {
     for (const DecodeSpeed& speed : speeds) {
       fmt::print(
           "at {:>6}: {:.3f} ms a step (best {:.3f}), {:.1f} tokens/s; {} read, {:.1f} GB/s, {:.2f} "
-          "of the ceiling\n",
+          "of what memory delivered in turn\n",
           speed.position, 1e3 * speed.step.median, 1e3 * speed.step.best, speed.tokens_per_second(),
           short_bytes(speed.read_bytes()), speed.bytes_per_second() / 1e9,
-          speed.bytes_per_second() / ceilings.best().read_bytes_per_second);
+          speed.share_of_read_bandwidth());
     }
     if (speeds.size() > 1) {
       fmt::print("last over first: {:.3f}\n", growth);

@@ -28,7 +28,8 @@ struct StateBuffer {
 };
 using StateSpec = std::vector<StateBuffer>;
 
-inline constexpr int64_t page_tokens = 64;
+// Long enough for memory to stream a head's keys, short beside a conversation.
+inline constexpr int64_t page_tokens = 256;
 
 // Items of page_tokens tokens, laid out (heads, page_tokens, width).
 using Page = std::shared_ptr<Tensor>;

@@ -59,45 +59,74 @@ double flops_per_second(double seconds, double (*loop)(int64_t, float*)) {
   return sum;
 }
 
-// All threads read pieces of the buffer that none has read since the caches forgot them. Memory is
-// shared, so the clock is the wall's; but it is never slower than what one thread alone gets from
-// it.
-double read_bytes_per_second(const CeilingOptions& options, const CeilingKernels& kernels) {
-  constexpr size_t least_arena = size_t{1} << 28;
-  Arena arena(Device::cpu, std::max(least_arena, 2 * options.buffer_bytes));
-  const auto count = static_cast<int64_t>(options.buffer_bytes / sizeof(float));
-  const Tensor buffer = Tensor::empty({count}, DType::f32, arena);
-  auto* data = buffer.data<float>();
-  parallel_ranges(count, int64_t{1} << 20,
-                  [&](int64_t begin, int64_t end) { std::fill(data + begin, data + end, 1.0F); });
-  const int64_t piece = std::min(count, int64_t{1} << 22);
-  int64_t at = 0;
-  const auto read = [&](int64_t begin, int64_t end) {
-    volatile float sink = kernels.read(data + at + begin, end - begin);
-    static_cast<void>(sink);
+// Memory is shared, so its clock is the wall's; but it is never slower than what one thread alone
+// gets from it.
+double read_bytes_per_second(const CeilingOptions& options) {
+  constexpr size_t trial_bytes = size_t{1} << 24;
+  ReadCeiling memory(options.buffer_bytes);
+  const auto best_of = [&](auto pass) {
+    double best = 0;
+    const double end = seconds_of(CLOCK_MONOTONIC) + options.seconds_per_figure;
+    do {
+      best = std::max(best, (memory.*pass)(trial_bytes));
+    } while (seconds_of(CLOCK_MONOTONIC) < end);
+    return best;
   };
-  const auto next_piece = [&] {
-    at = at + 2 * piece <= count ? at + piece : 0;
-    return static_cast<double>(piece) * sizeof(float);
-  };
-  const double alone = best_rate(options.seconds_per_figure / 2, CLOCK_THREAD_CPUTIME_ID, [&] {
-    read(0, piece);
-    return next_piece();
-  });
-  const double together = best_rate(options.seconds_per_figure, CLOCK_MONOTONIC, [&] {
-    parallel_ranges(piece, 4096, read);
-    return next_piece();
-  });
-  return std::max(alone, together);
+  return std::max(best_of(&ReadCeiling::pass_alone), best_of(&ReadCeiling::pass));
+}
+
+// The reference level has no loops of its own.
+Isa measured_level() {
+  return isa() == Isa::reference ? Isa::portable : isa();
 }
 
 }  // namespace
 
+ReadCeiling::ReadCeiling(size_t buffer_bytes)
+    : arena_(Device::cpu, std::max(size_t{1} << 28, 2 * buffer_bytes)) {
+  constexpr int64_t piece = int64_t{1} << 18;
+  const auto floats = static_cast<int64_t>(buffer_bytes / sizeof(float));
+  buffer_ = Tensor::empty({std::max<int64_t>(1, floats / piece), piece}, DType::f32, arena_);
+  parallel_for(buffer_.dim(0),
+               [&](int64_t i) { std::fill_n(buffer_.data<float>() + i * piece, piece, 1.0F); });
+}
+
+double ReadCeiling::pass(size_t bytes) {
+  return timed_pass(bytes, false);
+}
+
+double ReadCeiling::pass_alone(size_t bytes) {
+  return timed_pass(bytes, true);
+}
+
+double ReadCeiling::timed_pass(size_t bytes, bool alone) {
+  const ScopedIsa scope(measured_level());
+  const auto read = ceiling_kernels().read;
+  const int64_t pieces = buffer_.dim(0), piece = buffer_.dim(1);
+  const int64_t count = std::max<int64_t>(1, static_cast<int64_t>(bytes / sizeof(float)) / piece);
+  const auto read_piece = [&](int64_t i) {
+    volatile float sink = read(buffer_.data<float>() + (next_ + i) % pieces * piece, piece);
+    static_cast<void>(sink);
+  };
+  const clockid_t clock = alone ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+  const double begin = seconds_of(clock);
+  if (alone) {
+    for (int64_t i = 0; i < count; ++i) {
+      read_piece(i);
+    }
+  } else {
+    parallel_for(count, read_piece);
+  }
+  const double seconds = seconds_of(clock) - begin;
+  next_ = (next_ + count) % pieces;
+  return static_cast<double>(count * piece) * sizeof(float) / seconds;
+}
+
 Ceilings measure_ceilings(const CeilingOptions& options) {
-  const Isa level = isa() == Isa::reference ? Isa::portable : isa();
+  const Isa level = measured_level();
   const ScopedIsa scope(level);
   const CeilingKernels& kernels = ceiling_kernels();
-  return {.read_bytes_per_second = read_bytes_per_second(options, kernels),
+  return {.read_bytes_per_second = read_bytes_per_second(options),
           .f32_flops_per_second = flops_per_second(options.seconds_per_figure, kernels.f32),
           .bf16_flops_per_second = flops_per_second(
               options.seconds_per_figure, level == Isa::amx ? run_amx_bf16 : kernels.bf16)};

@@ -16,23 +16,67 @@ double processor_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
+double median_of(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+class Runs {
+ public:
+  void add(const TimedWork& work) {
+    using Clock = std::chrono::steady_clock;
+    work.prepare();
+    const double processor_begin = processor_seconds();
+    const auto begin = Clock::now();
+    work.run();
+    times_.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+    processor_ = std::min(processor_, processor_seconds() - processor_begin);
+    total_ += times_.back();
+  }
+  void add_ceiling(double rate) { ceiling_work_.push_back(times_.back() * rate); }
+  double total() const { return total_; }
+
+  Timing timing() const {
+    return {.median = median_of(times_),
+            .best = *std::ranges::min_element(times_),
+            .processor = processor_,
+            .runs = static_cast<int64_t>(times_.size()),
+            .ceiling_work = median_of(ceiling_work_)};
+  }
+
+ private:
+  std::vector<double> times_, ceiling_work_;
+  double total_ = 0, processor_ = std::numeric_limits<double>::infinity();
+};
+
 }  // namespace
 
 Timing time_runs(double seconds, const std::function<void()>& work) {
-  using Clock = std::chrono::steady_clock;
-  constexpr size_t least_runs = 3;
-  work();
-  std::vector<double> times;
-  double processor = std::numeric_limits<double>::infinity();
-  for (double total = 0; times.size() < least_runs || total < seconds; total += times.back()) {
-    const double processor_begin = processor_seconds();
-    const auto begin = Clock::now();
-    work();
-    times.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
-    processor = std::min(processor, processor_seconds() - processor_begin);
+  return time_in_turn(seconds, {{[] {}, work}}, [] { return 0.0; })[0];
+}
+
+std::vector<Timing> time_in_turn(double seconds, const std::vector<TimedWork>& works,
+                                 const std::function<double()>& ceiling) {
+  constexpr int least_rounds = 3;
+  for (const TimedWork& work : works) {
+    work.prepare();
+    work.run();
   }
-  std::ranges::sort(times);
-  return {times[times.size() / 2], times.front(), processor, static_cast<int64_t>(times.size())};
+  std::vector<Runs> runs(works.size());
+  double before = ceiling();
+  for (int round = 0; round < least_rounds || runs[0].total() < seconds; ++round) {
+    for (size_t i = 0; i < works.size(); ++i) {
+      runs[i].add(works[i]);
+      const double after = ceiling();
+      runs[i].add_ceiling((before + after) / 2);
+      before = after;
+    }
+  }
+  std::vector<Timing> timings;
+  for (const Runs& r : runs) {
+    timings.push_back(r.timing());
+  }
+  return timings;
 }
 
 void CeilingWatch::sample() {

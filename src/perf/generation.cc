@@ -29,23 +29,32 @@ size_t resident_peak() {
 
 std::vector<DecodeSpeed> measure_decode(Rig& rig, std::span<const int64_t> positions, int64_t batch,
                                         const PerfOptions& options, CeilingWatch& ceilings) {
-  // Steps that are timed go on from the position.
-  constexpr int64_t spare = 4096;
-  const int64_t room = *std::ranges::max_element(positions) + spare;
+  const int64_t room = *std::ranges::max_element(positions) + 1;
   std::vector<SequenceState> states;
   for (int64_t s = 0; s < batch; ++s) {
     states.push_back(rig.sequence(room));
   }
+  // Long enough to be memory's alone, and to span the moments in which others use it.
+  constexpr size_t pass_bytes = size_t{1} << 28;
+  ops::ReadCeiling memory(options.ceilings.buffer_bytes);
   std::vector<DecodeSpeed> speeds;
+  std::vector<TimedWork> steps;
   for (const int64_t position : positions) {
-    for (auto& state : states) {
-      Rig::stand_at(state, position);
-    }
-    ceilings.sample();
-    DecodeSpeed speed{.position = position, .batch = batch, .step = {}, .cost = {}};
-    speed.cost = cost_of([&] { rig.forward(states, 1, 1); });
-    speed.step = time_runs(options.seconds, [&] { rig.forward(states, 1, 1); });
-    speeds.push_back(speed);
+    const auto stand = [&states, position] {
+      for (auto& state : states) {
+        Rig::stand_at(state, position);
+      }
+    };
+    const auto step = [&rig, &states] { rig.forward(states, 1, 1); };
+    stand();
+    speeds.push_back({.position = position, .batch = batch, .step = {}, .cost = cost_of(step)});
+    steps.push_back({stand, step});
+  }
+  ceilings.sample();
+  const auto timings =
+      time_in_turn(options.seconds, steps, [&] { return memory.pass(pass_bytes); });
+  for (size_t i = 0; i < speeds.size(); ++i) {
+    speeds[i].step = timings[i];
   }
   ceilings.sample();
   return speeds;

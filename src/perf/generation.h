@@ -22,6 +22,8 @@ struct DecodeSpeed {
   // What must come from memory: activations stay in the caches.
   double read_bytes() const { return cost.weight_bytes + cost.state_bytes; }
   double bytes_per_second() const { return read_bytes() / step.median; }
+  // Of what memory alone would have delivered meanwhile, measured in turn with the steps.
+  double share_of_read_bandwidth() const { return read_bytes() / step.ceiling_work; }
   double tokens_per_second() const { return static_cast<double>(batch) / step.median; }
 };
 std::vector<DecodeSpeed> measure_decode(Rig& rig, std::span<const int64_t> positions, int64_t batch,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/parallel_pieces.h"
 
 namespace sambay {
 namespace {
@@ -44,6 +45,22 @@ TEST_P(Threads, ManyShortForksFollowEachOther) {
     sum += std::accumulate(parts.begin(), parts.end(), int64_t{0});
   }
   EXPECT_EQ(sum, 500 * 21);
+}
+
+TEST_P(Threads, PiecesCoverTheCountOnceAndKnowTheEndOfTheirRange) {
+  for (const int64_t count : {0, 1, 15, 16, 17, 1000}) {
+    std::vector<int> seen(static_cast<size_t>(count));
+    std::atomic<int> bad = 0;
+    parallel_pieces(count, 16, [&](int64_t begin, int64_t end, int64_t range_end) {
+      const bool whole = end - begin == 16 || end == count;
+      bad += begin % 16 != 0 || !whole || end > range_end || range_end > count ? 1 : 0;
+      for (int64_t i = begin; i < end; ++i) {
+        seen[static_cast<size_t>(i)]++;
+      }
+    });
+    EXPECT_EQ(bad, 0);
+    EXPECT_EQ(std::count(seen.begin(), seen.end(), 1), count);
+  }
 }
 
 TEST_P(Threads, RangesCoverTheCountInGrains) {

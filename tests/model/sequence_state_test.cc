@@ -38,16 +38,16 @@ TEST(SequenceState, StartsEmptyAndGrowsByPages) {
   EXPECT_EQ(state.layer(0).buffers[0].data.data<float>()[5], 0.0F);
   append(state, 1, 1);
   EXPECT_EQ(state.bytes(), state_bytes(spec(), 1));
-  append(state, 64, 1);
+  append(state, page_tokens, 1);
   EXPECT_EQ(state.layer(2).buffers[1].pages.size(), 2U);
-  EXPECT_EQ(state.bytes(), state_bytes(spec(), 65));
-  EXPECT_EQ(state_bytes(spec(), 65), 24U + 160U + 2 * 64 * 16U);
+  EXPECT_EQ(state.bytes(), state_bytes(spec(), page_tokens + 1));
+  EXPECT_EQ(state_bytes(spec(), page_tokens + 1), 24U + 160U + 2 * page_tokens * 16U);
 }
 
 TEST(SequenceState, ForksGoOnIndependently) {
   Arena arena;
   SequenceState state(spec(), arena);
-  append(state, 70, 1);
+  append(state, page_tokens + 6, 1);
   const auto before = state.save();
   SequenceState fork = state.fork();
   EXPECT_EQ(fork.layer(2).buffers[1].pages[0], state.layer(2).buffers[1].pages[0]);
@@ -63,18 +63,18 @@ TEST(SequenceState, ForksGoOnIndependently) {
 TEST(SequenceState, ForkOfAResetStateDoesNotDisturbIt) {
   Arena arena;
   SequenceState state(spec(), arena);
-  append(state, 70, 1);
+  append(state, page_tokens + 6, 1);
   const SequenceState fork = state.fork();
   const auto image = fork.save();
   state.reset();
-  append(state, 70, 5);
+  append(state, page_tokens + 6, 5);
   EXPECT_EQ(fork.save(), image);
 }
 
 TEST(SequenceState, ResetKeepsMemoryAndForgetsTheRest) {
   Arena arena;
   SequenceState state(spec(), arena);
-  append(state, 70, 1);
+  append(state, page_tokens + 6, 1);
   const size_t bytes = state.bytes();
   state.reset();
   EXPECT_EQ(state.length(), 0);
@@ -84,7 +84,8 @@ TEST(SequenceState, ResetKeepsMemoryAndForgetsTheRest) {
 
 TEST(SequenceState, RestoresWhatItSaved) {
   Arena arena;
-  for (const int64_t length : {0, 1, 3, 64, 131}) {
+  for (const int64_t length :
+       {int64_t{0}, int64_t{1}, int64_t{3}, page_tokens, 2 * page_tokens + 3}) {
     SequenceState state(spec(), arena);
     append(state, length, 1);
     const auto image = state.save();
@@ -102,7 +103,7 @@ TEST(SequenceState, RestoresWhatItSaved) {
 TEST(SequenceState, RefusesImagesThatAreNotItsOwn) {
   Arena arena;
   SequenceState state(spec(), arena);
-  append(state, 70, 1);
+  append(state, page_tokens + 6, 1);
   const auto image = state.save();
   SequenceState other(spec(), arena);
   append(other, 2, 3);

@@ -73,9 +73,11 @@ TEST(State, ARingHoldsTheLastTokensInAtMostTwoSpans) {
 }
 
 TEST(State, PagesHoldEveryTokenInOneSpanEach) {
-  const auto state = testing::make_layer_state(key_value_spec(StateKind::growing, 0), 200);
+  const auto state =
+      testing::make_layer_state(key_value_spec(StateKind::growing, 0), 3 * page_tokens + 8);
   int64_t length = 0;
-  for (const int64_t chunk : {1, 62, 1, 2, 130}) {
+  for (const int64_t chunk :
+       {int64_t{1}, page_tokens - 2, int64_t{1}, int64_t{2}, 2 * page_tokens + 2}) {
     store(state, length, length + chunk);
     length += chunk;
     expect_holds(state, 0, length, static_cast<size_t>((length + page_tokens - 1) / page_tokens));

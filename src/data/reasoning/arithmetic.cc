@@ -78,19 +78,16 @@ std::string subtraction(int64_t a, int64_t b) {
 
 std::string multiplication(int64_t a, int64_t b) {
   std::string out;
-  int64_t total = 0;
-  int64_t left = b;
-  for (int zeros = 0; left > 0; ++zeros) {
+  int64_t total = 0, left = b, unit = 1;
+  for (int zeros = 0; left > 0; ++zeros, unit *= 10) {
     const auto [rest, digit] = peel(left);
+    out += fmt::format("take {} of {}, have {}: {} left {}\n", left, unit, total, digit, rest);
     left = rest;
     if (digit == 0) {
       continue;
     }
     out += digit_product(a, digit, zeros);
-    int64_t product = a * digit;
-    for (int i = 0; i < zeros; ++i) {
-      product *= 10;
-    }
+    const int64_t product = a * digit * unit;
     if (total > 0) {
       out += addition(total, product);
     }
@@ -121,9 +118,14 @@ std::string division(int64_t a, int64_t b) {
 std::string running_total(int64_t start, const std::vector<int64_t>& terms) {
   std::string out;
   int64_t total = start;
-  for (const int64_t term : terms) {
-    out += term >= 0 ? addition(total, term) : subtraction(total, -term);
-    total += term;
+  for (size_t i = 0; i < terms.size(); ++i) {
+    out += fmt::format("{} then", total);
+    for (size_t j = i; j < terms.size(); ++j) {
+      out += fmt::format(" {:+}", terms[j]);
+    }
+    out += "\n";
+    out += terms[i] >= 0 ? addition(total, terms[i]) : subtraction(total, -terms[i]);
+    total += terms[i];
   }
   return out;
 }

@@ -12,11 +12,13 @@ namespace sambay::chains {
 std::string addition(int64_t a, int64_t b);
 // a >= b >= 0, borrowing.
 std::string subtraction(int64_t a, int64_t b);
-// Digit by digit of b from the lowest, then the sum of the partial products.
+// Digit by digit of b from the lowest, each taken off what is left of b; partial products are added
+// up as they come.
 std::string multiplication(int64_t a, int64_t b);
 // Long division by repeated subtraction; ends with quotient and remainder.
 std::string division(int64_t a, int64_t b);
-// start, then each term added (or, when negative, subtracted) in turn.
+// start, then each term added (or, when negative, subtracted) in turn, before which those still to
+// come are restated.
 std::string running_total(int64_t start, const std::vector<int64_t>& terms);
 
 struct LinearSystem {  // a1 x + b1 y = c1, a2 x + b2 y = c2, everything positive

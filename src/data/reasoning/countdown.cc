@@ -1,5 +1,5 @@
 // The search: take two numbers, larger first, apply + - * / in this order, and go on with the
-// result and the numbers left over. A product is tried only while the larger factor is at most 20,
+// result and the numbers left over. A product is tried only while the larger factor is at most 12,
 // a quotient only where it is exact; what is not tried is marked x. These rules bound the size of
 // every single step.
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 namespace sambay::chains {
 namespace {
 
-constexpr int64_t largest_factor = 20;
+constexpr int64_t largest_factor = 12;
 
 struct Term {
   int64_t value;

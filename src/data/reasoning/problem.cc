@@ -137,8 +137,8 @@ Problem sums(int level, ProblemSplit split, Rng& rng) {
 }
 
 Problem equations(int level, ProblemSplit split, Rng& rng) {
-  constexpr std::array<int64_t, highest_level> largest_coefficient = {4, 5, 6, 9},
-                                               largest_solution = {9, 9, 12, 20};
+  constexpr std::array<int64_t, highest_level> largest_coefficient = {4, 5, 5, 9},
+                                               largest_solution = {9, 9, 10, 20};
   constexpr std::array<int64_t, highest_level> largest_constant = {99, 99, 99, 999};
   const auto l = static_cast<size_t>(level - 1);
   for (;;) {
@@ -168,7 +168,7 @@ Problem equations(int level, ProblemSplit split, Rng& rng) {
 
 Problem countdown(int level, ProblemSplit split, Rng& rng) {
   constexpr std::array<int, highest_level> count = {3, 3, 3, 4};
-  constexpr std::array<int64_t, highest_level> largest_number = {9, 12, 15, 12};
+  constexpr std::array<int64_t, highest_level> largest_number = {9, 10, 12, 12};
   constexpr int64_t largest_target = 200;
   const auto l = static_cast<size_t>(level - 1);
   for (;;) {
@@ -216,13 +216,13 @@ struct KindRow {
   int weight;
 };
 constexpr std::array kind_table = {
-    KindRow{ProblemKind::multiplication, "multiplication", multiplication, 6},
+    KindRow{ProblemKind::multiplication, "multiplication", multiplication, 5},
     KindRow{ProblemKind::division, "division", division, 4},
     KindRow{ProblemKind::sums, "sums", sums, 5},
-    KindRow{ProblemKind::equations, "equations", equations, 2},
+    KindRow{ProblemKind::equations, "equations", equations, 4},
     KindRow{ProblemKind::countdown, "countdown", countdown, 5},
 };
-constexpr std::array level_weights = {1, 2, 7};
+constexpr std::array level_weights = {2, 3, 6};
 static_assert(level_weights.size() == trained_levels);
 
 // Index drawn by weight.

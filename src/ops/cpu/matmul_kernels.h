@@ -44,7 +44,9 @@ struct FewRows {
   void* c;
   const float* bias;
   int64_t x_stride, w_stride, c_stride;
-  int64_t rows, columns, k;
+  int64_t rows, columns;
+  int64_t columns_ahead;  // behind them, to be multiplied next: may be fetched
+  int64_t k;
   float alpha;
   bool c_is_bf16, accumulate;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/parallel_pieces.h"
 #include "base/threads.h"
 #include "ops/cpu/onednn/product_onednn.h"
 
@@ -14,6 +15,8 @@ constexpr int64_t few_rows_limit = 48;
 constexpr int64_t rows_at_a_time = 16;
 // Weights that all those rows find in L2.
 constexpr int64_t few_rows_bytes = 1 << 18;
+// Weights that a thread takes at a time: some us of streaming.
+constexpr int64_t few_rows_piece_bytes = 1 << 17;
 // Below so many multiply-adds, or bytes of weights, a second thread costs more than it brings.
 constexpr int64_t serial_multiply_adds = 1 << 20;
 constexpr int64_t serial_weight_bytes = 1 << 19;
@@ -195,7 +198,8 @@ class BlockedProduct {
 
 void multiply_few_rows(const Product& p, void (*kernel)(const FewRows&)) {
   const auto column_bytes = p.k * static_cast<int64_t>(size_of(p.dtype));
-  const auto rows_and_columns = [&](int64_t row, int64_t rows, int64_t begin, int64_t end) {
+  const auto rows_and_columns = [&](int64_t row, int64_t rows, int64_t begin, int64_t end,
+                                    int64_t ahead) {
     kernel({.x = at(p.a, row * p.a_row, p.dtype),
             .w = at(p.b, begin * p.b_column, p.dtype),
             .c = const_cast<void*>(at(p.c, row * p.c_row + begin, p.c_dtype)),
@@ -205,6 +209,7 @@ void multiply_few_rows(const Product& p, void (*kernel)(const FewRows&)) {
             .c_stride = p.c_row,
             .rows = rows,
             .columns = end - begin,
+            .columns_ahead = ahead,
             .k = p.k,
             .alpha = p.alpha,
             .c_is_bf16 = p.c_dtype == DType::bf16,
@@ -214,18 +219,21 @@ void multiply_few_rows(const Product& p, void (*kernel)(const FewRows&)) {
   const int64_t rows = balanced(p.m, rows_at_a_time, 1);
   const int64_t block =
       rows == p.m ? p.n : balanced(p.n, few_rows_bytes / std::max<int64_t>(1, column_bytes), grain);
-  const auto columns = [&](int64_t begin, int64_t end) {
+  const auto columns = [&](int64_t begin, int64_t end, int64_t range_end) {
     for (int64_t j = begin; j < end; j += block) {
+      const int64_t j_end = std::min(j + block, end);
       for (int64_t i = 0; i < p.m; i += rows) {
-        rows_and_columns(i, std::min(rows, p.m - i), j, std::min(j + block, end));
+        const bool last = i + rows >= p.m;
+        rows_and_columns(i, std::min(rows, p.m - i), j, j_end, last ? range_end - j_end : 0);
       }
     }
   };
   if (p.n * column_bytes <= serial_weight_bytes) {
-    columns(0, p.n);
-  } else {
-    parallel_ranges(p.n, grain, columns);
+    columns(0, p.n, p.n);
+    return;
   }
+  const int64_t piece = std::max<int64_t>(1, few_rows_piece_bytes / (grain * column_bytes)) * grain;
+  parallel_pieces(p.n, piece, columns);
 }
 
 }  // namespace

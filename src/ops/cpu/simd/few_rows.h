@@ -27,6 +27,7 @@ constexpr int64_t few_rows_piece_bytes = 2048;
 // leave half of L1 free.
 constexpr int64_t single_stream_bytes = 1024;
 constexpr int64_t single_stream_x_bytes = 16 << 10;
+constexpr int64_t single_row_bytes = 2 << 10;
 constexpr int few_rows_rows = 4;
 constexpr int few_rows_limit = 16;
 
@@ -36,9 +37,12 @@ constexpr int few_rows_limit = 16;
 template <class T>
 struct Fetch {
   const T* row = nullptr;
-  int64_t stride = 0, length = 0, at = 0;
+  int64_t stride = 0, length = 0, rows = 0, at = 0;
 
   [[gnu::always_inline]] void lines(int count) {
+    if (rows == 0) {
+      return;
+    }
     constexpr int64_t line = 64 / sizeof(T);
     for (int i = 0; i < count; ++i) {
       __builtin_prefetch(row + at + i * line, 0, 2);
@@ -47,6 +51,7 @@ struct Fetch {
     if (at >= length) {
       at = 0;
       row += stride;
+      --rows;
     }
   }
 };
@@ -146,8 +151,26 @@ void few_rows(const FewRows& p) {
   constexpr int64_t piece = few_rows_piece_bytes / source_bytes;
   const auto* w = static_cast<const typename S::Source*>(p.w);
   FewRowsGroup<S> group;
-  // Short x over long rows of weights: one stream, which memory needs no help with.
   const int64_t row_bytes = p.k * source_bytes;
+  // The `count` columns from `column` on, as far as they are multiplied next.
+  const auto fetch = [&](int64_t column, int64_t count) {
+    const int64_t left = p.columns + p.columns_ahead - column;
+    group.fetch = {w + column * p.w_stride, p.w_stride, p.k, left < count ? left : count, 0};
+  };
+  // An x that fills much of L1 is shared by as many columns as sums hide the latency of memory.
+  constexpr int long_wide = 2 * wide;
+  if (p.rows == 1 && row_bytes > single_row_bytes) {
+    int64_t column = 0;
+    for (; column + long_wide <= p.columns; column += long_wide) {
+      fetch(column + long_wide, long_wide);
+      few_rows_passes<S, long_wide>(p, {0, column, 0, p.k, 1}, group);
+    }
+    for (; column < p.columns; ++column) {
+      few_rows_passes<S, 1>(p, {0, column, 0, p.k, 1}, group);
+    }
+    return;
+  }
+  // Short x over long rows of weights: one stream, which memory needs no help with.
   if (row_bytes >= single_stream_bytes &&
       (p.rows == 1 || (p.rows == 2 && 2 * row_bytes <= single_stream_x_bytes))) {
     for (int64_t column = 0; column < p.columns; ++column) {
@@ -157,7 +180,7 @@ void few_rows(const FewRows& p) {
   }
   for (int64_t begin = 0; begin < p.columns; begin += few_rows_columns) {
     const int64_t end = begin + few_rows_columns < p.columns ? begin + few_rows_columns : p.columns;
-    group.fetch = {w + end * p.w_stride, p.w_stride, p.k, 0};
+    fetch(end, few_rows_columns);
     for (int64_t k = 0; k == 0 || k < p.k; k += piece) {
       const int64_t k_end = k + piece < p.k ? k + piece : p.k;
       int64_t column = begin;
