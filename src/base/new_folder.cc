@@ -12,7 +12,8 @@ NewFolder::NewFolder(const fs::path& target)
     : target_(target.has_filename() ? target : target.parent_path()),  // "model/" is "model"
       made_(fmt::format("{}.partial-{}", target_.string(), static_cast<int>(getpid()))) {
   std::error_code error;
-  if (fs::exists(target_, error) && !(fs::is_directory(target_, error) && fs::is_empty(target_, error))) {
+  if (fs::exists(target_, error) &&
+      !(fs::is_directory(target_, error) && fs::is_empty(target_, error))) {
     fail(target_.string(), "exists already and is not empty");
   }
   fs::create_directories(made_, error);

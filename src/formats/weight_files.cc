@@ -14,6 +14,11 @@ bool is_plain_file_name(const std::string& name) {
          name.find('\0') == name.npos;
 }
 
+bool is_there(const fs::path& file) {
+  std::error_code error;
+  return fs::exists(file, error);
+}
+
 // Consecutive tensors, each group of at most `most` bytes or of one tensor.
 std::vector<std::span<const TensorSource>> grouped(std::span<const TensorSource> tensors,
                                                    uint64_t most) {
@@ -53,7 +58,7 @@ WeightFiles WeightFiles::open(const fs::path& folder) {
   WeightFiles out;
   out.source_ = folder / weights_file;
   const fs::path index_file = folder / weights_index_file;
-  if (fs::exists(out.source_) || !fs::exists(index_file)) {
+  if (is_there(out.source_) || !is_there(index_file)) {
     out.files_.push_back(Safetensors::open(out.source_));
     for (const auto& name : out.files_[0].names()) {
       out.file_of_.emplace(name, 0);
@@ -67,7 +72,7 @@ WeightFiles WeightFiles::open(const fs::path& folder) {
     if (shards.contains(file)) {
       continue;
     }
-    if (!fs::exists(folder / file)) {
+    if (!is_there(folder / file)) {
       fail(index_file.string(), "{}: in {}, which does not exist", tensor, file);
     }
     shards.emplace(file, out.files_.size());

@@ -92,8 +92,8 @@ struct F16 {
   const uint32_t size = bits & 0x7fffffffU;
   uint32_t half = (size + 0xfffU + ((size >> 13) & 1U) - (112U << 23)) >> 13;
   // Below the smallest normal half: 0.5 has just the last place to round to.
-  const uint32_t small = std::bit_cast<uint32_t>(std::bit_cast<float>(size) + 0.5F) -
-                         std::bit_cast<uint32_t>(0.5F);
+  const uint32_t small =
+      std::bit_cast<uint32_t>(std::bit_cast<float>(size) + 0.5F) - std::bit_cast<uint32_t>(0.5F);
   half = size < 0x38800000U ? small : half;
   half = size >= 0x47800000U ? 0x7c00U : half;
   half = size > 0x7f800000U ? 0x7e00U : half;
