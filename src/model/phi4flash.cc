@@ -180,7 +180,7 @@ Architecture read_architecture(JsonFields& fields) {
   read_attention(fields, a);
   read_mamba(fields, a);
   a.norm_eps = fields.optional("layer_norm_eps", 1e-5);
-  if (!(a.norm_eps > 0) || !std::isfinite(static_cast<float>(a.norm_eps))) {
+  if (const auto eps = static_cast<float>(a.norm_eps); !(eps > 0) || !std::isfinite(eps)) {
     fail(fields.where(), "layer_norm_eps: expected a finite positive number, got {}", a.norm_eps);
   }
   a.tied = fields.optional("tie_word_embeddings", true);
