@@ -15,7 +15,7 @@ std::vector<float> some_numbers() {
   std::vector<float> numbers;
   for (int64_t i = 0; i < count; ++i) {
     numbers.push_back(
-        std::ldexp(static_cast<float>(i % 4099 - 2049), static_cast<int>(i % 20) - 14));
+        std::ldexp(static_cast<float>(i % 4099 - 2049), static_cast<int>(i % 24) - 20));
   }
   return numbers;
 }
