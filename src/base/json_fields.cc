@@ -1,6 +1,34 @@
 #include "base/json_fields.h"
 
+#include "base/files.h"
+
 namespace sambay {
+namespace {
+
+constexpr int max_depth = 100;
+constexpr size_t max_file_bytes = 100'000'000;
+
+bool nests_deeper(std::string_view json, int limit) {
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (c == '"') {
+      in_string = !in_string;
+    } else if (in_string) {
+      i += c == '\\' ? 1 : 0;
+    } else if (c == '[' || c == '{') {
+      if (++depth > limit) {
+        return true;
+      }
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return false;
+}
+
+}  // namespace
 
 JsonFields::JsonFields(const nlohmann::json& object, std::string where)
     : object_(&object), where_(std::move(where)) {
@@ -34,6 +62,9 @@ void JsonFields::no_others() const {
 }
 
 nlohmann::json parse_json(std::string_view text, const std::string& where) {
+  if (nests_deeper(text, max_depth)) {
+    fail(where, "nested deeper than {}", max_depth);
+  }
   try {
     return nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception& e) {  // a number beyond all range is no parse_error
@@ -41,6 +72,14 @@ nlohmann::json parse_json(std::string_view text, const std::string& where) {
     const auto colon = message.find("] ");
     fail(where, "not JSON: {}", colon == message.npos ? message : message.substr(colon + 2));
   }
+}
+
+nlohmann::json read_json(const std::filesystem::path& file) {
+  const MappedFile map(file);
+  if (map.size() > max_file_bytes) {
+    fail(file.string(), "{} bytes: expected at most {}", map.size(), max_file_bytes);
+  }
+  return parse_json(map.text(), file.string());
 }
 
 }  // namespace sambay

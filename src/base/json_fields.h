@@ -1,6 +1,7 @@
 // Reading JSON objects strictly: every key is known, present and of its type.
 #pragma once
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -45,8 +46,11 @@ class JsonFields {
   std::set<std::string> read_;
 };
 
-// Parses a JSON text; an Error names `where`, line and column.
+// Parses a JSON text; an Error names `where`, line and column. Refuses texts that nest deeper than
+// any format does: whoever walks such a value would run out of stack.
 nlohmann::json parse_json(std::string_view text, const std::string& where);
+// The same of a regular file of at most 100 MB.
+nlohmann::json read_json(const std::filesystem::path& file);
 
 template <class T>
 T JsonFields::convert(const std::string& field) {

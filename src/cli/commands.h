@@ -12,6 +12,7 @@ struct Common {
 
 // Adds a command's options and sets its callback; `common` outlives the parsing.
 void add_bench(CLI::App& command, const Common& common);
+void add_convert(CLI::App& command, const Common& common);
 void add_data(CLI::App& command, const Common& common);
 void add_eval(CLI::App& command, const Common& common);
 void add_gradients(CLI::App& command, const Common& common);
@@ -31,6 +32,7 @@ struct Command {
 
 inline constexpr Command commands[] = {
     {"bench", "Measure speeds beside what this machine can do", add_bench},
+    {"convert", "Write a model in another layout: ours, Hugging Face's", add_convert},
     {"data", "Make tokenizers and token shards", add_data},
     {"eval", "Measure what a model can do", add_eval},
     {"gradients", "Loss and gradients of a batch, as a safetensors file", add_gradients},

@@ -22,9 +22,9 @@ struct DTypeName {
   const char* text;
   DType dtype;
 };
-constexpr DTypeName dtype_names[] = {{"F64", DType::f64},   {"F32", DType::f32},
-                                     {"BF16", DType::bf16}, {"I64", DType::i64},
-                                     {"I32", DType::i32},   {"U8", DType::u8}};
+constexpr DTypeName dtype_names[] = {
+    {"F64", DType::f64}, {"F32", DType::f32}, {"F16", DType::f16}, {"BF16", DType::bf16},
+    {"I64", DType::i64}, {"I32", DType::i32}, {"U8", DType::u8}};
 
 const char* file_name(DType dtype) {
   return std::ranges::find(dtype_names, dtype, &DTypeName::dtype)->text;
@@ -94,7 +94,7 @@ Entry parse_entry(const nlohmann::json& value, uint64_t data_bytes, const std::s
   const auto dtype = fields.required<std::string>("dtype");
   const auto* known = std::ranges::find(dtype_names, dtype, &DTypeName::text);
   if (known == std::end(dtype_names)) {
-    fail(where, "dtype: {} is not one of F64, F32, BF16, I64, I32, U8", dtype);
+    fail(where, "dtype: {} is not one of F64, F32, F16, BF16, I64, I32, U8", dtype);
   }
   entry.dtype = known->dtype;
   entry.shape = parse_shape(fields.raw("shape"), where);
@@ -155,7 +155,32 @@ struct Safetensors::File {
   size_t data_begin = 0;
   std::map<std::string, Entry> entries;
   std::map<std::string, std::string> metadata;
+
+  const Entry& entry(const std::string& name) const {
+    const auto found = entries.find(name);
+    if (found == entries.end()) {
+      fail(map.path().string(), "{}: no such tensor", name);
+    }
+    return found->second;
+  }
+  const std::byte* data(const Entry& entry) const {
+    return map.bytes().data() + data_begin + entry.begin;
+  }
 };
+
+namespace {
+
+bool is_multiple(const std::byte* data, size_t size) {
+  return reinterpret_cast<uintptr_t>(data) % size == 0;
+}
+
+Tensor copied(const std::byte* data, const Entry& entry) {
+  Tensor copy = Tensor::empty(entry.shape, entry.dtype);
+  std::memcpy(copy.raw(), data, entry.end - entry.begin);
+  return copy;
+}
+
+}  // namespace
 
 Safetensors Safetensors::open(const std::filesystem::path& path) {
   auto file = std::make_shared<File>(path);
@@ -204,18 +229,18 @@ bool Safetensors::contains(const std::string& name) const {
 }
 
 Tensor Safetensors::get(const std::string& name) const {
-  const auto found = file_->entries.find(name);
-  if (found == file_->entries.end()) {
-    fail(path().string(), "{}: no such tensor", name);
+  const Entry& entry = file_->entry(name);
+  const auto* data = file_->data(entry);
+  return is_multiple(data, alignment) ? view(name) : copied(data, entry);
+}
+
+Tensor Safetensors::view(const std::string& name) const {
+  const Entry& entry = file_->entry(name);
+  const auto* data = file_->data(entry);
+  if (!is_multiple(data, size_of(entry.dtype))) {
+    return copied(data, entry);
   }
-  const Entry& entry = found->second;
-  const auto* data = file_->map.bytes().data() + file_->data_begin + entry.begin;
-  if (reinterpret_cast<uintptr_t>(data) % alignment == 0) {
-    return Tensor::borrow(const_cast<std::byte*>(data), entry.shape, entry.dtype, file_);
-  }
-  Tensor copy = Tensor::empty(entry.shape, entry.dtype);
-  std::memcpy(copy.raw(), data, entry.end - entry.begin);
-  return copy;
+  return Tensor::borrow(const_cast<std::byte*>(data), entry.shape, entry.dtype, file_);
 }
 
 const std::map<std::string, std::string>& Safetensors::metadata() const {
@@ -228,43 +253,79 @@ const std::filesystem::path& Safetensors::path() const {
 
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  // Whole cache lines first, then wider elements first: every tensor that can be aligned is.
-  std::vector<const NamedTensor*> order;
-  for (const auto& tensor : tensors) {
-    order.push_back(&tensor);
+  std::vector<TensorSource> sources;
+  for (const auto& [name, tensor] : tensors) {
+    check(tensor.device() == Device::cpu, "only tensors in memory are written");
+    sources.push_back({name, tensor.dtype(), tensor.shape(), [&tensor = tensor](FileWriter& file) {
+                         const Tensor whole = tensor.contiguous() ? tensor : tensor.clone();
+                         file.write({static_cast<const std::byte*>(whole.raw()), whole.bytes()});
+                       }});
   }
-  std::ranges::stable_sort(order, std::greater{}, [](const NamedTensor* t) {
-    return std::pair(t->tensor.bytes() % alignment == 0, size_of(t->tensor.dtype()));
-  });
+  stream_safetensors(path, sources, metadata);
+}
 
+namespace {
+
+class CountingWriter final : public FileWriter {
+ public:
+  explicit CountingWriter(FileWriter& file) : file_(file) {}
+  using FileWriter::write;
+  void write(std::span<const std::byte> bytes) override {
+    file_.write(bytes);
+    count += bytes.size();
+  }
+  size_t count = 0;
+
+ private:
+  FileWriter& file_;
+};
+
+// The header of the tensors that follow each other in this order, padded with blanks.
+std::string header_text(const std::vector<const TensorSource*>& order,
+                        const std::map<std::string, std::string>& metadata) {
   nlohmann::json header = nlohmann::json::object();
   if (!metadata.empty()) {
     header[metadata_key] = metadata;
   }
   uint64_t offset = 0;
-  for (const auto* named : order) {
-    const Tensor& tensor = named->tensor;
-    check(!header.contains(named->name), "tensors of a file have different names");
-    check(tensor.device() == Device::cpu, "only tensors in memory are written");
+  for (const auto* tensor : order) {
+    check(!header.contains(tensor->name), "tensors of a file have different names");
     auto shape = nlohmann::json::array();
-    for (int i = 0; i < tensor.rank(); ++i) {
-      shape.push_back(tensor.dim(i));
+    for (int i = 0; i < tensor->shape.rank(); ++i) {
+      shape.push_back(tensor->shape[i]);
     }
-    header[named->name] = {{"dtype", file_name(tensor.dtype())},
-                           {"shape", shape},
-                           {"data_offsets", {offset, offset + tensor.bytes()}}};
-    offset += tensor.bytes();
+    header[tensor->name] = {{"dtype", file_name(tensor->dtype)},
+                            {"shape", shape},
+                            {"data_offsets", {offset, offset + tensor->bytes()}}};
+    offset += tensor->bytes();
   }
   std::string text = header.dump();
   text.resize((length_bytes + text.size() + alignment - 1) / alignment * alignment - length_bytes,
               ' ');
-  const uint64_t header_bytes = text.size();
+  return text;
+}
+
+}  // namespace
+
+void stream_safetensors(const std::filesystem::path& path, std::span<const TensorSource> tensors,
+                        const std::map<std::string, std::string>& metadata) {
+  // Whole cache lines first, then wider elements first: every tensor that can be aligned is.
+  std::vector<const TensorSource*> order;
+  for (const auto& tensor : tensors) {
+    order.push_back(&tensor);
+  }
+  std::ranges::stable_sort(order, std::greater{}, [](const TensorSource* tensor) {
+    return std::pair(tensor->bytes() % alignment == 0, size_of(tensor->dtype));
+  });
+  const std::string header = header_text(order, metadata);
+  const uint64_t header_bytes = header.size();
   write_atomically(path, [&](FileWriter& file) {
     file.write(std::as_bytes(std::span(&header_bytes, 1)));
-    file.write(text);
-    for (const auto* named : order) {
-      const Tensor tensor = named->tensor.contiguous() ? named->tensor : named->tensor.clone();
-      file.write({static_cast<const std::byte*>(tensor.raw()), tensor.bytes()});
+    file.write(header);
+    for (const auto* tensor : order) {
+      CountingWriter counted(file);
+      tensor->write(counted);
+      check(counted.count == tensor->bytes(), "a tensor's source writes all of its bytes");
     }
   });
 }

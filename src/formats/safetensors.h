@@ -3,11 +3,14 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/files.h"
 #include "tensor/tensor.h"
 
 namespace sambay {
@@ -22,8 +25,12 @@ class Safetensors {
 
   std::vector<std::string> names() const;
   bool contains(const std::string& name) const;
-  // Throws Error naming file and tensor if it is missing.
+  // At a multiple of 64 bytes: where it is mapped, else copied. Throws Error naming file and tensor
+  // if it is missing.
   Tensor get(const std::string& name) const;
+  // The same where it is mapped, whatever multiple of its elements' size that is: for tensors too
+  // large to copy.
+  Tensor view(const std::string& name) const;
   const std::map<std::string, std::string>& metadata() const;
   const std::filesystem::path& path() const;
 
@@ -37,8 +44,21 @@ struct NamedTensor {
   Tensor tensor;
 };
 
-// F64, F32, BF16, I64, I32, U8. Atomic: a reader sees the old file or the whole new one.
+// F64, F32, F16, BF16, I64, I32, U8. Atomic: a reader sees the old file or the whole new one.
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
+
+// A tensor that is made while its file is written.
+struct TensorSource {
+  std::string name;
+  DType dtype = DType::f32;
+  Shape shape;
+  std::function<void(FileWriter&)> write;  // all of its bytes, in order
+
+  size_t bytes() const { return static_cast<size_t>(shape.elements()) * size_of(dtype); }
+};
+// As write_safetensors, for more tensors than memory holds.
+void stream_safetensors(const std::filesystem::path& path, std::span<const TensorSource> tensors,
+                        const std::map<std::string, std::string>& metadata);
 
 }  // namespace sambay

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "base/files.h"
 #include "base/json_fields.h"
+#include "model/layouts.h"
 
 namespace sambay {
 namespace {
@@ -125,7 +125,8 @@ ModelConfig ModelConfig::from_json(const nlohmann::json& json, const std::string
 }
 
 ModelConfig ModelConfig::load(const std::filesystem::path& file) {
-  return from_json(parse_json(read_text(file), file.string()), file.string());
+  const auto json = read_json(file);
+  return layout_of(json, file.string()).read_config(json, file.string());
 }
 
 nlohmann::json ModelConfig::to_json() const {

@@ -35,7 +35,8 @@ struct ModelConfig {
   int64_t training_length = 0;
   std::vector<LayerSpec> layers;
 
-  // Throw Error naming the file and the field.
+  // Throw Error naming the file and the field. `load` reads published configs too, of the model
+  // types in model/layouts.h.
   static ModelConfig from_json(const nlohmann::json& json, const std::string& where);
   static ModelConfig load(const std::filesystem::path& file);
   nlohmann::json to_json() const;

@@ -15,9 +15,9 @@ void initialize(Decoder& decoder, const Precision& precision, uint64_t seed, Are
 // Allocates (or on Device::meta only shapes) weights without values: for dry runs and benchmarks.
 void allocate(Decoder& decoder, const Precision& precision, Arena& arena);
 
-// Binds weights to a folder's model.safetensors. A tensor stored in the dtype that is wanted is
-// used where it is mapped, others are converted once. Throws Error naming the file and the tensor:
-// missing, unexpected, wrong shape or dtype.
+// Binds weights to a folder's files, in whatever layout its config.json is of (model/layouts.h). A
+// parameter stored in the dtype that is wanted is used where it is mapped, others are converted
+// once. Throws Error naming the file and the tensor: missing, unexpected, wrong shape or dtype.
 void load_weights(Decoder& decoder, const std::filesystem::path& folder, const Precision& precision,
                   Arena& arena);
 Decoder load_model(const std::filesystem::path& folder, const Precision& precision, Arena& arena);

@@ -4,16 +4,19 @@ namespace sambay {
 
 Param& ParamStore::add(std::string name, Shape shape, Role role, Init init) {
   check(find(name) == nullptr, "a parameter's name is new");
-  return params_.emplace_back(Param{std::move(name), shape, role, init, {}});
+  Param& param = params_.emplace_back(Param{std::move(name), shape, role, init, {}});
+  by_name_.emplace(param.name, &param);
+  return param;
 }
 
 Param* ParamStore::find(std::string_view name) {
-  for (auto& param : params_) {
-    if (param.name == name) {
-      return &param;
-    }
-  }
-  return nullptr;
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
+const Param* ParamStore::find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
 }
 
 int64_t ParamStore::elements() const {

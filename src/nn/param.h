@@ -4,6 +4,7 @@
 #include <deque>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "autograd/exec.h"
 
@@ -47,15 +48,22 @@ struct Param {
 // All parameters of a model in the order of declaration. Addresses are stable.
 class ParamStore {
  public:
+  ParamStore() = default;
+  ParamStore(const ParamStore&) = delete;
+  ParamStore& operator=(const ParamStore&) = delete;
+
   // The name must be new.
   Param& add(std::string name, Shape shape, Role role, Init init);
+  // Null if there is none.
   Param* find(std::string_view name);
+  const Param* find(std::string_view name) const;
   std::deque<Param>& all() { return params_; }
   const std::deque<Param>& all() const { return params_; }
   int64_t elements() const;
 
  private:
   std::deque<Param> params_;
+  std::unordered_map<std::string_view, Param*> by_name_;  // keys are the names in params_
 };
 
 // Declares parameters under a prefix: ParamScope(store, "transformer.h.0").child("attn").

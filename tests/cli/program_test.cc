@@ -61,9 +61,11 @@ class Program : public ::testing::Test {
 
 TEST_F(Program, EveryCommandHasHelpWithAnExample) {
   for (const char* command :
-       {"data reasoning", "data pack", "data tokenizer", "eval reasoning", "eval perplexity", "run",
-        "tokenize", "inspect", "init", "logits", "gradients", "train", "plot", "bench ceilings",
-        "bench decode", "bench positions", "bench prefill", "bench train", "bench throughput"}) {
+       {"data reasoning",  "data pack",     "data tokenizer", "eval reasoning",
+        "eval perplexity", "run",           "convert",        "tokenize",
+        "inspect",         "init",          "logits",         "gradients",
+        "train",           "plot",          "bench ceilings", "bench decode",
+        "bench positions", "bench prefill", "bench train",    "bench throughput"}) {
     const Outcome help = run(std::string(command) + " --help");
     EXPECT_EQ(help.exit_code, 0);
     EXPECT_THAT(help.out, HasSubstr(fmt::format("Example: sambay {} ", command)));
@@ -152,6 +154,33 @@ TEST_F(Program, RunAnswersAPromptOrStandardInput) {
   const std::string sampled = "run {}/model --max-tokens 9 --temperature 9 --prompt x --seed ";
   EXPECT_EQ(json(sampled + "1")["ids"], json(sampled + "1")["ids"]);
   EXPECT_THAT(json(sampled + "2")["ids"], Not(json(sampled + "1")["ids"]));
+}
+
+TEST_F(Program, ConvertsToHuggingFaceAndBackAndOpensBoth) {
+  make_model();
+  ASSERT_EQ(
+      run("init --preset phi4miniflash --depth 8 --width 32 --heads 8 --kv-heads 4 --head-dim 4 "
+          "--mlp-width 48 --window 8 --vocab-size 300 --out {}/own")
+          .exit_code,
+      0);
+  std::filesystem::copy_file(folder_ / "model/tokenizer.json", folder_ / "own/tokenizer.json");
+  const auto made = json("convert --model {}/own --to hf --out {}/hf --shard-bytes 20000");
+  EXPECT_GT(made["weight_files"], 1);
+  EXPECT_TRUE(made["left_out"].empty());
+  json("convert --model {}/hf --to sambay --out {}/back --dtype bf16");
+  auto own = json("inspect --model {}/own --lengths 64"),
+       hf = json("inspect --model {}/hf --lengths 64");
+  EXPECT_EQ(hf, own);
+  const std::string question = " --max-tokens 6 --prompt 'What is 2 times 3?'";
+  const auto answer = json("run {}/own" + question);
+  EXPECT_EQ(json("run {}/hf" + question)["ids"], answer["ids"]);
+  EXPECT_EQ(json("run {}/back" + question)["ids"].size(), answer["ids"].size());
+  const std::string eval = "eval reasoning --problems 2 --level 1 --max-tokens 3 --model ";
+  EXPECT_EQ(json(eval + "{}/hf")["problems"], 2);
+  expect_fault("convert --model {}/model --to hf --out {}/none", 1, "layers[1].mixer.kind");
+  expect_fault("convert --model {}/own --to onnx --out {}/none", 2, "--to");
+  expect_fault("convert --model {}/own --to hf --out {}/none --dtype f8", 2, "--dtype");
+  expect_fault("convert --model {}/own --to hf --out {}/hf", 1, "exists already");
 }
 
 TEST_F(Program, EvalReasoningReportsAndWritesEachAnswer) {

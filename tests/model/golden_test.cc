@@ -97,7 +97,7 @@ TEST_P(GoldenModel, GradientsAreTheSameWithRecomputedLayers) {
 INSTANTIATE_TEST_SUITE_P(Cases, GoldenModel,
                          ::testing::Values("transformer", "transformerls", "samba", "sambay",
                                            "sambayda", "swayoco", "sambaymlp", "sambayattn",
-                                           "phi4miniflash"),
+                                           "phi4miniflash", "phi4flash"),
                          [](const auto& test) { return std::string(test.param); });
 
 }  // namespace

@@ -11,6 +11,7 @@ import torch
 import model
 import ops
 import presets
+import published
 import safetensors_io
 
 LOGITS_TOLERANCE = 1e-4
@@ -94,11 +95,12 @@ def compare_gradients(report, sambay, options, loss, grads, verbose):
 
 
 def compare(report, arguments, folder, batch):
-    config, params = model.load(folder, torch.float64)
+    config, params = published.load(folder, torch.float64)
     rows = ops.Rows(batch["segment_begin"])
     logits, loss, grads = model.gradients(config, params, batch["ids"], rows, batch["targets"])
     with torch.no_grad():
         logits_bf16 = model.forward(config, params, batch["ids"], rows, model.bf16_rounding)
+    grads = {name: grads[name] for name in model.parameter_shapes(config)}  # no biases of keys
     with tempfile.TemporaryDirectory() as scratch:
         tokens = os.path.join(scratch, "tokens.safetensors")
         safetensors_io.write(tokens, batch)
@@ -134,7 +136,7 @@ def main():
     torch.set_num_threads(1)
     report = Report()
     if arguments.model:
-        config, _ = model.load(arguments.model, torch.float32)
+        config, _ = published.load(arguments.model, torch.float32)
         batch = presets.random_batch(config, LENGTHS, "compare")
         if arguments.tokens:
             given = safetensors_io.read(arguments.tokens)

@@ -2,6 +2,7 @@
 
 golden/<case>/config.json, model.safetensors   the model, as any model on disk
 golden/<case>/expected.safetensors             batch (ids, segment_begin, targets) and results
+golden/phi4flash                               the same in Hugging Face's layout, in two shards
 """
 
 import argparse
@@ -14,6 +15,7 @@ import torch
 import model
 import ops
 import presets
+import published
 import safetensors_io
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden")
@@ -32,12 +34,13 @@ CASES = {
 }
 LENGTHS = [17, 3, 12]  # longer than the window, shorter than the filter, longer than the window
 # The others hold their matrices as bfloat16, exact in any arithmetic and half the size.
+PUBLISHED = "phi4flash"
 FLOAT32_CASES = {"transformer", "samba"}
 
 
 def expected(folder, batch):
     """What the model in `folder` must give: computed in float64, kept in float32."""
-    config, params = model.load(folder, torch.float64)
+    config, params = published.load(folder, torch.float64)
     rows = ops.Rows(batch["segment_begin"])
     logits, loss, grads = model.gradients(config, params, batch["ids"], rows, batch["targets"])
     with torch.no_grad():
@@ -46,10 +49,21 @@ def expected(folder, batch):
     tensors["logits"] = logits[:, : config["vocab_size"]].to(torch.float32)
     tensors["loss"] = loss.reshape(1).to(torch.float32)
     tensors["logits_bf16"] = logits_bf16[:, : config["vocab_size"]].to(torch.float32)
-    return tensors | {f"grad.{name}": grad.to(torch.float32) for name, grad in grads.items()}
+    names = model.parameter_shapes(config)  # without the biases of keys, whose gradient is 0
+    return tensors | {f"grad.{name}": grads[name].to(torch.float32) for name in names}
+
+
+def write_published(folder):
+    config, tensors = published.tiny_phi4flash("golden")
+    published.save_phi4flash(folder, config, tensors)
+    batch = presets.random_batch(published.config_of(config), LENGTHS, "golden")
+    safetensors_io.write(os.path.join(folder, "expected.safetensors"), expected(folder, batch))
 
 
 def write_case(name, folder):
+    if name == PUBLISHED:
+        write_published(folder)
+        return
     config = presets.tiny(name, **SMALL, **CASES[name])
     params = presets.random_params(config, "golden", bf16_matrices=name not in FLOAT32_CASES)
     model.save(folder, config, params)
@@ -72,13 +86,16 @@ def check_same(written, committed):
 def check():
     """The committed files are those that this program writes."""
     with tempfile.TemporaryDirectory() as scratch:
-        for name in CASES:
-            write_case(name, os.path.join(scratch, name))
+        for name in (*CASES, PUBLISHED):
             new, old = os.path.join(scratch, name), os.path.join(FOLDER, name)
-            assert filecmp.cmp(os.path.join(new, "config.json"), os.path.join(old, "config.json"),
-                               shallow=False), f"golden/{name}/config.json"
-            for file in ("model.safetensors", "expected.safetensors"):
-                check_same(os.path.join(new, file), os.path.join(old, file))
+            write_case(name, new)
+            assert sorted(os.listdir(new)) == sorted(os.listdir(old)), f"golden/{name}"
+            for file in os.listdir(new):
+                new_file, old_file = os.path.join(new, file), os.path.join(old, file)
+                if file.endswith(".json"):
+                    assert filecmp.cmp(new_file, old_file, shallow=False), f"golden/{name}/{file}"
+                else:
+                    check_same(new_file, old_file)
 
 
 if __name__ == "__main__":
@@ -88,5 +105,5 @@ if __name__ == "__main__":
     if parser.parse_args().check:
         check()
     else:
-        for case in CASES:
+        for case in (*CASES, PUBLISHED):
             write_case(case, os.path.join(FOLDER, case))

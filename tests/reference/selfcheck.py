@@ -11,6 +11,7 @@ import model
 import ops
 import ops_golden
 import presets
+import published
 import safetensors_io
 
 EPS64 = torch.finfo(torch.float64).eps
@@ -139,11 +140,26 @@ def layouts_are_those_of_the_specification():
         assert presets.kinds(presets.PRESETS[name], 8) == letters
 
 
+def biases_of_keys_have_no_effect():
+    """Published models have them and ours do not: Wqkv.bias with and without its middle."""
+    theirs, tensors = published.tiny_phi4flash("selfcheck")
+    config = published.config_of(theirs)
+    params = {name: value.to(torch.float64)
+              for name, value in published.params_of(config, tensors).items()}
+    batch = presets.random_batch(config, LENGTHS, "selfcheck")
+    rows = ops.Rows(batch["segment_begin"])
+    own = {name: params[name] for name in model.parameter_shapes(config)}
+    assert len(own) < len(params)
+    with_biases, without = (model.forward(config, p, batch["ids"], rows) for p in (params, own))
+    assert relative(with_biases, without) < 1e4 * EPS64
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     alone = [presets.check_counts, layouts_are_those_of_the_specification,
              files_survive_a_round_trip, a_window_counts_the_query,
-             differential_attention_equals_its_definition, golden.check, ops_golden.check]
+             differential_attention_equals_its_definition, biases_of_keys_have_no_effect,
+             golden.check, ops_golden.check]
     for test in alone:
         test()
         print(f"ok  {test.__module__}.{test.__name__}")
