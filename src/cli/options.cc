@@ -74,6 +74,20 @@ void add_sampling_options(CLI::App& command, SamplingOptions& options) {
   command.add_option("--seed", options.seed, "The same seed gives the same")->capture_default_str();
 }
 
+void set_sampling_defaults(const CLI::App& command, SamplingOptions& options,
+                           const SamplingOptions& defaults) {
+  const auto set = [&](const char* name, auto SamplingOptions::*field) {
+    if (command.get_option(name)->count() == 0) {
+      options.*field = defaults.*field;
+    }
+  };
+  set("--temperature", &SamplingOptions::temperature);
+  set("--top-k", &SamplingOptions::top_k);
+  set("--top-p", &SamplingOptions::top_p);
+  set("--min-p", &SamplingOptions::min_p);
+  set("--repetition-penalty", &SamplingOptions::repetition_penalty);
+}
+
 void check_utf8(std::string_view text, const std::string& where) {
   const size_t valid = utf8_valid_prefix(text);
   if (valid < text.size()) {

@@ -21,6 +21,9 @@ Precision parse_precision(const std::string& dtype);
 
 // --temperature, --top-k, --top-p, --min-p, --repetition-penalty, --seed.
 void add_sampling_options(CLI::App& command, SamplingOptions& options);
+// Replaces those that the command line does not give.
+void set_sampling_defaults(const CLI::App& command, SamplingOptions& options,
+                           const SamplingOptions& defaults);
 
 // Throws Error naming `where` and the place of the first byte that is not UTF-8.
 void check_utf8(std::string_view text, const std::string& where);

@@ -3,14 +3,12 @@
 
 #include <cstdlib>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "cli/commands.h"
 #include "cli/line_editor.h"
 #include "cli/options.h"
-#include "engine/about.h"
-#include "engine/generator.h"
-#include "text/chat.h"
+#include "cli/thinking_printer.h"
+#include "engine/conversation.h"
 
 namespace sambay::cli {
 namespace {
@@ -18,9 +16,9 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string model, prompt, dtype = "f32";
-  bool raw = false;
-  GenerateOptions generate{.max_tokens = 2048};
+  std::string model, prompt, dtype = "f32", thinking;
+  bool no_generation_config = false;
+  ConversationOptions conversation{.generate = {.max_tokens = 2048}};
 };
 
 // models/tiny-reasoner beside the program or in a folder above it or above the current one.
@@ -45,47 +43,11 @@ fs::path default_model() {
   fail("run", "no model: name its folder, or set SAMBAY_MODEL");
 }
 
-// How questions become prompts, and answers end.
-class Asker {
- public:
-  Asker(const LoadedModel& model, const Options& options, bool multi_turn)
-      : model_(&model), generate_(options.generate), session_(model), multi_turn_(multi_turn) {
-    const Tokenizer& tokenizer = model.tokenizer;
-    if (!options.raw && tokenizer.id_of(ChatFormat::assistant_mark)) {
-      chat_.emplace(tokenizer);
-      generate_.stop_ids.push_back(chat_->end_id());
-    }
-    if (const auto end = tokenizer.id_of(end_of_text_mark)) {
-      generate_.stop_ids.push_back(*end);
-    }
-  }
-
-  Generation ask(std::string_view question, const TextCallback& callback) {
-    std::vector<int32_t> prompt;
-    if (!multi_turn_ || !chat_) {
-      session_.reset();
-    } else if (unfinished_) {
-      prompt.push_back(chat_->end_id());
-    }
-    const auto ids =
-        chat_ ? chat_->prompt(question) : model_->tokenizer.encode(question, AddedTokens::as_text);
-    prompt.insert(prompt.end(), ids.begin(), ids.end());
-    Generation answer = session_.generate(prompt, generate_, callback);
-    unfinished_ = answer.reason != FinishReason::stop;
-    return answer;
-  }
-
- private:
-  const LoadedModel* model_;
-  GenerateOptions generate_;
-  std::optional<ChatFormat> chat_;
-  Session session_;
-  bool multi_turn_;
-  bool unfinished_ = false;  // the last answer was cut off: its turn is still open
-};
-
-nlohmann::json to_json(const Generation& g, const Tokenizer& tokenizer) {
+nlohmann::json to_json(const Answer& answer, const Tokenizer& tokenizer) {
+  const Generation& g = answer.generation;
   nlohmann::json json = {{"text", g.text},
+                         {"thinking", answer.thinking},
+                         {"answer", answer.answer},
                          {"ids", g.ids},
                          {"finish_reason", name(g.reason)},
                          {"prompt_tokens", g.prompt_tokens},
@@ -108,22 +70,20 @@ nlohmann::json to_json(const Generation& g, const Tokenizer& tokenizer) {
   return json;
 }
 
-void show(std::string_view piece) {
-  fmt::print("{}", piece);
-  std::fflush(stdout);
-}
-
-void answer_once(Asker& asker, const LoadedModel& model, std::string_view question, bool json) {
-  const Generation answer = asker.ask(question, [json](std::string_view piece) {
+void answer_once(Conversation& conversation, const LoadedModel& model, const std::string& question,
+                 ThinkingPrinter& printer, bool json) {
+  const Answer answer = conversation.ask(question, [&](const ThinkingSplitter::Part& part) {
     if (!json) {
-      show(piece);
+      printer.print(part);
     }
     return true;
   });
+  printer.end();
   fmt::print("{}\n", json ? to_json(answer, model.tokenizer).dump() : "");
 }
 
-void converse(Asker& asker, const LoadedModel& model, const About& about) {
+void converse(Conversation& conversation, const LoadedModel& model, const About& about,
+              ThinkingPrinter& printer) {
   fmt::print("{}\n", about.about.empty() ? model.decoder.config().name : about.about);
   for (const std::string& example : about.examples) {
     fmt::print("  {}\n", example);
@@ -134,10 +94,14 @@ void converse(Asker& asker, const LoadedModel& model, const About& about) {
     if (line->find_first_not_of(" \t") == std::string::npos) {
       continue;
     }
-    const Generation answer = asker.ask(*line, [](std::string_view piece) {
-      show(piece);
-      return !LineEditor::take_interrupt();
-    });
+    const Generation answer = conversation
+                                  .ask(*line,
+                                       [&](const ThinkingSplitter::Part& part) {
+                                         printer.print(part);
+                                         return !LineEditor::take_interrupt();
+                                       })
+                                  .generation;
+    printer.end();
     fmt::print("\n[{}{} tokens, {:.0f} tokens/s; prompt of {} in {:.0f} ms]\n\n",
                answer.reason == FinishReason::stop ? "" : fmt::format("{}: ", name(answer.reason)),
                answer.sampled_tokens, answer.decode_rate(), answer.prompt_tokens,
@@ -146,29 +110,58 @@ void converse(Asker& asker, const LoadedModel& model, const About& about) {
   fmt::print("\n");
 }
 
-void run(const Options& options, bool prompt_given, const Common& common) {
-  const bool interactive = !prompt_given && !common.json && isatty(STDIN_FILENO) != 0;
+// What the model's generation_config.json asks for and the command line does not.
+void take_defaults(const CLI::App& command, const fs::path& folder, ConversationOptions& options) {
+  const auto defaults = load_generation_defaults(folder);
+  if (!defaults) {
+    return;
+  }
+  GenerateOptions& generate = options.generate;
+  set_sampling_defaults(command, generate.sampling, defaults->sampling);
+  generate.stop_ids = defaults->stop_ids;
+  generate.stop_texts.insert(generate.stop_texts.end(), defaults->stop_texts.begin(),
+                             defaults->stop_texts.end());
+  if (command.get_option("--max-tokens")->count() == 0) {
+    generate.max_tokens = defaults->max_tokens.value_or(generate.max_tokens);
+  }
+  options.max_length = defaults->max_length;
+}
+
+std::string read_prompt(const Options& options, bool prompt_given) {
   std::string prompt = options.prompt;
-  check_options(options.generate.sampling);
   if (prompt_given) {
     check_utf8(prompt, "--prompt");
-  } else if (!interactive) {
+  } else {
     prompt = read_stdin();
     while (prompt.ends_with('\n') || prompt.ends_with('\r')) {
       prompt.pop_back();
     }
   }
-  if (!interactive && prompt.empty()) {
+  if (prompt.empty()) {
     fail("prompt", "empty: expected a question");
   }
+  return prompt;
+}
+
+void run(const CLI::App& command, const Options& options, const Common& common) {
+  const bool prompt_given = command.get_option("--prompt")->count() > 0;
+  const bool interactive = !prompt_given && !common.json && isatty(STDIN_FILENO) != 0;
+  ConversationOptions conversation_options = options.conversation;
+  check_options(conversation_options.generate.sampling);
+  check_utf8(conversation_options.system, "--system");
+  const std::string prompt = interactive ? "" : read_prompt(options, prompt_given);
   const fs::path folder = options.model.empty() ? default_model() : fs::path(options.model);
+  if (!options.no_generation_config) {
+    take_defaults(command, folder, conversation_options);
+  }
+  const ChatSettings settings = ChatSettings::load(folder);
   const LoadedModel model = LoadedModel::load(folder, parse_precision(options.dtype));
-  const About about = About::load(folder);
-  Asker asker(model, options, about.multi_turn);
+  Conversation conversation(model, settings, std::move(conversation_options));
+  ThinkingPrinter printer(parse_thinking_display(options.thinking));
   if (interactive) {
-    converse(asker, model, about);
+    converse(conversation, model, settings.about, printer);
   } else {
-    answer_once(asker, model, prompt, common.json);
+    answer_once(conversation, model, prompt, printer, common.json);
   }
 }
 
@@ -176,22 +169,36 @@ void run(const Options& options, bool prompt_given, const Common& common) {
 
 void add_run(CLI::App& command, const Common& common) {
   const auto options = std::make_shared<Options>();
+  ConversationOptions& conversation = options->conversation;
   command.add_option("model", options->model,
                      "Model folder; else SAMBAY_MODEL, else models/tiny-reasoner");
-  const auto* prompt = command.add_option(
-      "--prompt", options->prompt, "Answer this and leave; else a conversation, or all of stdin");
-  add_sampling_options(command, options->generate.sampling);
-  command.add_option("--max-tokens", options->generate.max_tokens, "Tokens of an answer at most")
+  command.add_option("--prompt", options->prompt,
+                     "Answer this and leave; else a conversation, or all of stdin");
+  command.add_option("--system", conversation.system,
+                     "What the model is told first, if its chat template has a place for it");
+  add_sampling_options(command, conversation.generate.sampling);
+  command
+      .add_option("--max-tokens", conversation.generate.max_tokens, "Tokens of an answer at most")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  command.add_option("--stop", options->generate.stop_texts, "A text that ends the answer")
+  command.add_option("--stop", conversation.generate.stop_texts, "A text that ends the answer")
       ->allow_extra_args(false);
-  command.add_option("--log-probs", options->generate.sampling.log_probs,
+  command
+      .add_option("--thinking", options->thinking,
+                  "What becomes of the model's thinking; dimmed on a terminal, else shown")
+      ->check(CLI::IsMember({"show", "dim", "hide"}));
+  command
+      .add_option("--max-thinking-tokens", conversation.max_thinking_tokens,
+                  "Tokens of thinking at most: its end is then put in")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--log-probs", conversation.generate.sampling.log_probs,
                      "With --json: log-probabilities of each token and the n most probable");
-  command.add_flag("--raw", options->raw, "Continue the prompt as text, without chat marks");
+  command.add_flag("--raw", conversation.raw, "Continue the prompt as text, without chat marks");
+  command.add_flag("--no-generation-config", options->no_generation_config,
+                   "Do without the defaults of the model's generation_config.json");
   add_dtype_option(command, options->dtype);
   command.footer("Example: sambay run --prompt \"What is 123 times 45?\"");
-  command.callback([options, prompt, &common] { run(*options, prompt->count() > 0, common); });
+  command.callback([options, &command, &common] { run(command, *options, common); });
 }
 
 }  // namespace sambay::cli

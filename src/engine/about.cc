@@ -25,6 +25,14 @@ About About::load(const std::filesystem::path& folder) {
     }
     result.examples.push_back(example.get<std::string>());
   }
+  if (fields.has("thinking")) {
+    const auto& marks = fields.raw("thinking");
+    const auto is_mark = [](const auto& mark) { return mark.is_string() && mark != ""; };
+    if (!marks.is_array() || marks.size() != 2 || !is_mark(marks[0]) || !is_mark(marks[1])) {
+      fail(file.string(), "thinking: expected two texts, where it begins and where it ends");
+    }
+    result.thinking = {marks[0].get<std::string>(), marks[1].get<std::string>()};
+  }
   fields.no_others();
   return result;
 }

@@ -2,16 +2,23 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "text/thinking.h"
+
 namespace sambay {
 
-// chat.json beside the weights: {"about": "...", "examples": ["..."], "multi_turn": false}.
+// chat.json beside the weights: {"about": "...", "examples": ["..."], "multi_turn": false}, and
+// "thinking": ["<think>", "</think>"] if the model marks its thinking otherwise than its chat
+// template says.
 struct About {
   std::string about;                  // what it is and what it can do
   std::vector<std::string> examples;  // questions to try
-  bool multi_turn = false;            // it was trained to go on; else each question stands alone
+  // It was trained to go on; else each question stands alone. Unknown without the file.
+  std::optional<bool> multi_turn;
+  std::optional<ThinkingMarks> thinking;
 
   // Empty if the folder has no such file. Throws Error naming the field that is missing, unknown
   // or of another type.

@@ -38,13 +38,21 @@ class Flight {
         options_(&options),
         feed_(std::move(prompt)),
         sampler_(options.sampling),
-        text_(model.tokenizer, options.stop_texts),
+        text_(model.tokenizer, options.stop_texts, options.shown_ids),
         begin_(Clock::now()) {
     if (feed_.empty()) {
       fail("prompt", "empty: expected at least one token");
     }
     if (options.max_tokens < 1) {
       fail("generation", "max_tokens: expected 1 or more, got {}", options.max_tokens);
+    }
+    if (options.thinking) {
+      if (options.thinking->max_tokens < 1) {
+        fail("generation", "thinking: expected 1 token or more, got {}",
+             options.thinking->max_tokens);
+      }
+      thinking_.emplace(options.thinking->marks, options.thinking->open);
+      end_of_thinking_ = model.tokenizer.encode(options.thinking->marks.end);
     }
     check_ids(feed_, model.decoder.config().vocab_size);
     sampler_.accept(feed_);
@@ -91,6 +99,8 @@ class Flight {
       end(FinishReason::stop);
     } else if (result.sampled_tokens >= options_->max_tokens) {
       piece += end(FinishReason::length);
+    } else if (thinks_too_long(piece)) {
+      piece += end_thinking();
     }
     return piece;
   }
@@ -111,12 +121,37 @@ class Flight {
   Generation result;
 
  private:
+  bool thinks_too_long(std::string_view piece) {
+    if (!thinking_) {
+      return false;
+    }
+    thinking_->push(piece);
+    thinking_tokens_ += thinking_->thinking() ? 1 : 0;
+    return thinking_->thinking() && thinking_tokens_ >= options_->thinking->max_tokens;
+  }
+  // Puts the mark in as if the model had said it.
+  std::string end_thinking() {
+    std::string piece;
+    for (const int32_t id : end_of_thinking_) {
+      feed_.push_back(id);
+      result.ids.push_back(id);
+      piece += text_.push(id);
+    }
+    sampler_.accept(end_of_thinking_);
+    thinking_.reset();
+    result.text += piece;
+    return piece;
+  }
+
   SequenceState* state_;
   const GenerateOptions* options_;
   std::vector<int32_t> feed_;  // the prompt, later the token sampled last
   size_t fed_ = 0;
   Sampler sampler_;
   TextStream text_;
+  std::optional<ThinkingSplitter> thinking_;  // while a limit is to be kept
+  int64_t thinking_tokens_ = 0;
+  std::vector<int32_t> end_of_thinking_;
   Clock::time_point begin_;
   bool over_ = false;
 };
@@ -292,11 +327,17 @@ Generation Session::generate(std::span<const int32_t> prompt, const GenerateOpti
     }
   }
   unfed_ = flight.unfed();
+  ids_.insert(ids_.end(), prompt.begin(), prompt.end());
+  ids_.insert(ids_.end(), flight.result.ids.begin(), flight.result.ids.end());
+  if (state_.length() + std::ssize(unfed_) > std::ssize(ids_)) {
+    ids_.push_back(unfed_.back());  // the stop token
+  }
   return std::move(flight.result);
 }
 
 void Session::reset() {
   state_.reset();
+  ids_.clear();
   unfed_.clear();
 }
 

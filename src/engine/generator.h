@@ -3,12 +3,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "engine/sampler.h"
 #include "model/decoder.h"
+#include "text/thinking.h"
 #include "text/tokenizer.h"
 
 namespace sambay {
@@ -24,11 +26,20 @@ struct LoadedModel {
   static LoadedModel load(const std::filesystem::path& folder, const Precision& precision);
 };
 
+// Ends a model's thinking: after so many of its tokens the mark that ends it is put in.
+struct ThinkingLimit {
+  int64_t max_tokens = 0;
+  ThinkingMarks marks = {};
+  bool open = false;  // the prompt has begun it already
+};
+
 struct GenerateOptions {
   SamplingOptions sampling = {};
   int64_t max_tokens = 512;
   std::vector<int32_t> stop_ids = {};        // end the text and are no part of it
   std::vector<std::string> stop_texts = {};  // the same, across the borders of tokens
+  std::vector<int32_t> shown_ids = {};       // special tokens that are text nevertheless
+  std::optional<ThinkingLimit> thinking = {};
 };
 
 enum class FinishReason : uint8_t { stop, length, cancelled };
@@ -36,9 +47,9 @@ const char* name(FinishReason reason);
 
 struct Generation {
   std::vector<int32_t> ids;  // without the stop token
-  std::string text;          // special tokens left out, up to a stop text
+  std::string text;          // special tokens left out but for those shown, up to a stop text
   FinishReason reason = FinishReason::length;
-  std::vector<SampledToken> tokens;  // one an id, and one for the stop token; if log_probs >= 0
+  std::vector<SampledToken> tokens;  // each that was sampled, the stop token too; if log_probs >= 0
   int64_t prompt_tokens = 0;
   int64_t sampled_tokens = 0;  // the stop token counts
   double prefill_seconds = 0;  // up to the first token
@@ -67,11 +78,14 @@ class Session {
   // Forgets everything said so far.
   void reset();
   int64_t length() const { return state_.length(); }
+  // All tokens so far, prompts' and sampled, stop tokens too.
+  std::span<const int32_t> ids() const { return ids_; }
 
  private:
   const LoadedModel* model_;
   int64_t chunk_;
   SequenceState state_;
+  std::vector<int32_t> ids_;
   // Sampled last, and not yet fed: the next prompt follows it.
   std::vector<int32_t> unfed_;
 };

@@ -3,27 +3,23 @@
 #include <algorithm>
 #include <utility>
 
+#include "text/partial_match.h"
+
 namespace sambay {
-namespace {
 
-// Length of the longest end of `text` that begins, but is not, `stop`.
-size_t begun(std::string_view text, std::string_view stop) {
-  for (size_t n = std::min(text.size(), stop.size() - 1); n > 0; --n) {
-    if (stop.starts_with(text.substr(text.size() - n))) {
-      return n;
-    }
-  }
-  return 0;
-}
-
-}  // namespace
-
-TextStream::TextStream(const Tokenizer& tokenizer, std::vector<std::string> stops)
-    : decoder_(tokenizer), stops_(std::move(stops)) {
+TextStream::TextStream(const Tokenizer& tokenizer, std::vector<std::string> stops,
+                       std::vector<int32_t> shown)
+    : tokenizer_(&tokenizer),
+      decoder_(tokenizer),
+      shown_(std::move(shown)),
+      stops_(std::move(stops)) {
   std::erase(stops_, "");
 }
 
 std::string TextStream::push(int32_t id) {
+  if (std::find(shown_.begin(), shown_.end(), id) != shown_.end()) {
+    return release(decoder_.finish().append(tokenizer_->bytes_of(id)));
+  }
   return release(decoder_.push(id));
 }
 
@@ -39,7 +35,7 @@ std::string TextStream::release(std::string_view piece) {
       stopped_ = true;
       end = std::min(end, at);
     }
-    hold = std::max(hold, begun(held_, stop));
+    hold = std::max(hold, begun_length(held_, stop));
   }
   std::string out = held_.substr(0, stopped_ ? end : end - hold);
   held_.erase(0, out.size());

@@ -10,8 +10,9 @@ namespace sambay {
 
 class TextStream {
  public:
-  // Special tokens give no text. The tokenizer must outlive the stream.
-  TextStream(const Tokenizer& tokenizer, std::vector<std::string> stops);
+  // Special tokens but for those in `shown` give no text. The tokenizer must outlive the stream.
+  TextStream(const Tokenizer& tokenizer, std::vector<std::string> stops,
+             std::vector<int32_t> shown = {});
 
   // The text that this token made certain. A tail that may become a stop text is held back; once
   // stopped(), nothing more comes.
@@ -24,7 +25,9 @@ class TextStream {
  private:
   std::string release(std::string_view piece);
 
+  const Tokenizer* tokenizer_;
   StreamDecoder decoder_;
+  std::vector<int32_t> shown_;
   std::vector<std::string> stops_;
   std::string held_;
   bool stopped_ = false;

@@ -105,6 +105,38 @@ std::string utf8_take_complete(std::string& pending) {
   return out;
 }
 
+std::string_view first_character(std::string_view text) {
+  return text.substr(0, utf8_step(text).bytes);
+}
+
+std::string_view last_character(std::string_view text) {
+  size_t begin = text.size() - 1;
+  while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xc0U) == 0x80U) {
+    --begin;
+  }
+  return text.substr(begin);
+}
+
+void append_utf8(std::string& out, uint32_t code_point) {
+  const auto byte = [&out](uint32_t value) { out += static_cast<char>(value); };
+  const auto rest = [&](uint32_t shift) { byte(0x80U | ((code_point >> shift) & 0x3fU)); };
+  if (code_point < 0x80) {
+    byte(code_point);
+  } else if (code_point < 0x800) {
+    byte(0xc0U | (code_point >> 6U));
+    rest(0);
+  } else if (code_point < 0x10000) {
+    byte(0xe0U | (code_point >> 12U));
+    rest(6);
+    rest(0);
+  } else {
+    byte(0xf0U | (code_point >> 18U));
+    rest(12);
+    rest(6);
+    rest(0);
+  }
+}
+
 bool is_white_space(uint32_t c) {
   return (c >= 0x9 && c <= 0xd) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||

@@ -28,6 +28,11 @@ std::string utf8_lossy(std::string_view bytes);
 // The same, but leaves an incomplete end in `pending`, where it waits for what follows.
 std::string utf8_take_complete(std::string& pending);
 
+// The character that a valid text, which is not empty, begins or ends with.
+std::string_view first_character(std::string_view text);
+std::string_view last_character(std::string_view text);
+void append_utf8(std::string& out, uint32_t code_point);
+
 // Unicode's White_Space.
 bool is_white_space(uint32_t code_point);
 

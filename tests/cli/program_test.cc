@@ -17,6 +17,7 @@ namespace {
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 struct Outcome {
   int exit_code;
@@ -181,6 +182,36 @@ TEST_F(Program, ConvertsToHuggingFaceAndBackAndOpensBoth) {
   expect_fault("convert --model {}/own --to onnx --out {}/none", 2, "--to");
   expect_fault("convert --model {}/own --to hf --out {}/none --dtype f8", 2, "--dtype");
   expect_fault("convert --model {}/own --to hf --out {}/hf", 1, "exists already");
+}
+
+TEST_F(Program, RunTakesTheModelsTemplateAndDefaults) {
+  make_model();
+  write("model/chat_template.jinja",
+        "<|user|>{{ messages[-1].content }}<|end|><|assistant|><think>");
+  write(
+      "model/generation_config.json",
+      R"({"do_sample": true, "temperature": 5.0, "max_new_tokens": 6, "transformers_version": "4"})");
+  const auto answer = json("run {}/model --prompt 'What is 2 times 3?'");
+  EXPECT_LE(answer["sampled_tokens"], 6);
+  EXPECT_EQ(answer["answer"], "");
+  EXPECT_EQ(answer["thinking"], answer["text"]);
+  EXPECT_THAT(json("run {}/model --prompt x --max-tokens 9 --seed 1")["ids"],
+              Not(json("run {}/model --prompt x --max-tokens 9 --seed 2")["ids"]));
+  const std::string greedy = "run {}/model --prompt x --temperature 0 --seed ";
+  EXPECT_EQ(json(greedy + "1")["ids"], json(greedy + "2")["ids"]);
+  EXPECT_EQ(run("run {}/model --prompt x --thinking hide").out, "\n");
+  const Outcome dimmed = run("run {}/model --prompt x --thinking dim --temperature 0");
+  EXPECT_THAT(dimmed.out, StartsWith("\x1b[2m"));
+  EXPECT_THAT(dimmed.out, EndsWith("\x1b[0m\n"));
+  EXPECT_THAT(json("run {}/model --prompt x --max-tokens 9 --max-thinking-tokens 2")["thinking"]
+                  .get<std::string>(),
+              HasSubstr("</think>"));
+  write("model/generation_config.json", R"({"num_beams": 4})");
+  expect_fault("run {}/model --prompt x", 1, "num_beams: 4 is not supported");
+  EXPECT_EQ(run("run {}/model --prompt x --max-tokens 2 --no-generation-config").exit_code, 0);
+  write("model/chat_template.jinja", "\n{% include 'x' %}");
+  expect_fault("run {}/model --prompt x --no-generation-config", 1,
+               "chat_template.jinja: line 2] {% include %}");
 }
 
 TEST_F(Program, EvalReasoningReportsAndWritesEachAnswer) {

@@ -61,5 +61,13 @@ TEST(TextStream, SpecialTokensAndEmptyStopTextsGiveNothing) {
   EXPECT_FALSE(out.stopped);
 }
 
+TEST(TextStream, SpecialTokensGiveTextOnlyWhereTheyAreShown) {
+  const int32_t mark = *bytes().id_of("<|end|>");
+  TextStream hidden(bytes(), {}), shown(bytes(), {}, {mark});
+  EXPECT_EQ(hidden.push(mark), "");
+  shown.push(bytes().encode("\xe2")[0]);
+  EXPECT_EQ(shown.push(mark), "\xef\xbf\xbd<|end|>");
+}
+
 }  // namespace
 }  // namespace sambay
