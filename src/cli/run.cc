@@ -161,7 +161,8 @@ void run(const Options& options, bool prompt_given, const Common& common) {
   if (!interactive && prompt.empty()) {
     fail("prompt", "empty: expected a question");
   }
-  const fs::path folder = options.model.empty() ? default_model() : fs::path(options.model);
+  const fs::path folder =
+      options.model.empty() ? default_model() : model_folder(options.model, common);
   const LoadedModel model = LoadedModel::load(folder, parse_precision(options.dtype));
   const About about = About::load(folder);
   Asker asker(model, options, about.multi_turn);
@@ -176,8 +177,9 @@ void run(const Options& options, bool prompt_given, const Common& common) {
 
 void add_run(CLI::App& command, const Common& common) {
   const auto options = std::make_shared<Options>();
-  command.add_option("model", options->model,
-                     "Model folder; else SAMBAY_MODEL, else models/tiny-reasoner");
+  command.add_option(
+      "model", options->model,
+      "Model folder, or a name on the Hub; else SAMBAY_MODEL, else models/tiny-reasoner");
   const auto* prompt = command.add_option(
       "--prompt", options->prompt, "Answer this and leave; else a conversation, or all of stdin");
   add_sampling_options(command, options->generate.sampling);
