@@ -1,13 +1,12 @@
 #include "base/files.h"
 
 #include <gmock/gmock.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <csignal>
 #include <fstream>
 
 #include "base/error.h"
+#include "support/file_size_limit.h"
 #include "support/temp_dir.h"
 
 namespace sambay {
@@ -28,26 +27,6 @@ std::string message_of(const std::function<void()>& action) {
   }
   return "";
 }
-
-// No file may grow beyond `bytes` while this lives: stands in for a full disk.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{bytes, before_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  rlimit before_{};
-  void (*handler_)(int);
-};
 
 TEST(Files, WhatIsWrittenIsReadBack) {
   const testing::TempDir dir;
@@ -113,7 +92,7 @@ TEST(Files, AFullDiskLeavesTheOldFileAlone) {
   write_atomically(path, std::string_view("old"));
   std::string message;
   {
-    const FileSizeLimit limit(1 << 16);
+    const testing::FileSizeLimit limit(1 << 16);
     message = message_of([&] { write_atomically(path, std::string(1 << 20, 'x')); });
   }
   EXPECT_EQ(message, fmt::format("[{}] cannot write: File too large", path.string()));
