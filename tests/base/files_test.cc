@@ -100,6 +100,44 @@ TEST(Files, AFullDiskLeavesTheOldFileAlone) {
   EXPECT_EQ(files_in(dir.path()), 1);
 }
 
+TEST(Files, AGrowingFileIsTakenUpAndTakesItsNameWhenWhole) {
+  const testing::TempDir dir;
+  {
+    GrowingFile file(dir / "a.part");
+    EXPECT_EQ(file.size(), 0);
+    file.write("one ");
+    EXPECT_EQ(read_text(dir / "a.part"), "one ");
+  }
+  GrowingFile file(dir / "a.part");
+  EXPECT_EQ(file.size(), 4);
+  file.write("two");
+  EXPECT_EQ(file.size(), 7);
+  file.take_name(dir / "a");
+  EXPECT_EQ(read_text(dir / "a"), "one two");
+  EXPECT_EQ(files_in(dir.path()), 1);
+}
+
+TEST(Files, AGrowingFileCanBeginAgain) {
+  const testing::TempDir dir;
+  GrowingFile file(dir / "a");
+  file.write("wrong");
+  file.clear();
+  file.write("right");
+  EXPECT_EQ(read_text(dir / "a"), "right");
+}
+
+TEST(Files, AFullDiskKeepsWhatAGrowingFileHas) {
+  const testing::TempDir dir;
+  GrowingFile file(dir / "a");
+  std::string message;
+  {
+    const testing::FileSizeLimit limit(1 << 16);
+    message = message_of([&] { file.write(std::string(1 << 20, 'x')); });
+  }
+  EXPECT_THAT(message, HasSubstr("cannot write: File too large"));
+  EXPECT_EQ(fs::file_size(dir / "a"), 1U << 16);
+}
+
 TEST(Files, AnUnusableTargetIsNamedAndNothingIsLeft) {
   const testing::TempDir dir;
   EXPECT_THAT(message_of([&] { write_atomically(dir / "no" / "a", std::string_view("x")); }),

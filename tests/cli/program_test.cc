@@ -62,7 +62,7 @@ class Program : public ::testing::Test {
 TEST_F(Program, EveryCommandHasHelpWithAnExample) {
   for (const char* command :
        {"data reasoning", "data pack", "data tokenizer", "eval reasoning", "eval perplexity", "run",
-        "tokenize", "inspect", "init", "logits", "gradients"}) {
+        "tokenize", "inspect", "init", "logits", "gradients", "pull"}) {
     const Outcome help = run(std::string(command) + " --help");
     EXPECT_EQ(help.exit_code, 0);
     EXPECT_THAT(help.out, HasSubstr(fmt::format("Example: sambay {}", command)));

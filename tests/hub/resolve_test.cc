@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "base/error.h"
-#include "hub/environment.h"
+#include "support/environment.h"
 #include "support/fake_hub.h"
 #include "support/temp_dir.h"
 

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "base/error.h"
-#include "hub/environment.h"
+#include "support/environment.h"
 #include "support/temp_dir.h"
 
 namespace sambay::hub {

@@ -3,8 +3,10 @@
 
 #include <charconv>
 #include <deque>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/files.h"
 #include "hub/digest.h"
 #include "support/loopback_server.h"
 
@@ -14,6 +16,28 @@ inline std::string digest_of(const std::string& content, hub::DigestKind kind) {
   hub::Digest digest(kind, std::ssize(content));
   digest.update(std::as_bytes(std::span(content)));
   return digest.finish();
+}
+
+// What is wrong in a models--ORG--NAME folder: files that look whole and are not, links to nowhere.
+// "" if nothing is.
+inline std::string faults_of_cache(const std::filesystem::path& folder) {
+  std::string faults;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "blobs", none)) {
+    const std::string name = entry.path().filename();
+    const auto kind =
+        name.size() == hub::sha256_digits ? hub::DigestKind::sha256 : hub::DigestKind::git_sha1;
+    if (!name.ends_with(".incomplete") && digest_of(read_text(entry.path()), kind) != name) {
+      faults += name + " has another hash; ";
+    }
+  }
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(folder / "snapshots", none)) {
+    if (!entry.exists()) {
+      faults += entry.path().string() + " leads nowhere; ";
+    }
+  }
+  return faults;
 }
 
 // Bytes that compress badly and repeat nowhere.
