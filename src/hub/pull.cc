@@ -201,8 +201,8 @@ PullResult pull(const ModelName& model, const Settings& settings, const PullOpti
   run_with_progress(downloads, connect, model.text(), listing.commit, options);
 
   // config.json last: a snapshot that has it has all.
-  std::ranges::stable_partition(listing.files,
-                                [](const RemoteFile& file) { return file.name != "config.json"; });
+  std::stable_partition(listing.files.begin(), listing.files.end(),
+                        [](const RemoteFile& file) { return file.name != "config.json"; });
   PullResult result{cache.snapshot(listing.commit), listing.commit, {}};
   for (const RemoteFile& file : listing.files) {
     cache.link(listing.commit, file.name, file.digest);
