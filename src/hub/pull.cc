@@ -41,6 +41,7 @@ bool is_wanted(const RemoteFile& file, const PullOptions& options) {
 // Threads that take one file after the other. The first fault ends all.
 class Downloads {
  public:
+  // `files` outlives this and stays as it is.
   Downloads(const Cache& cache, const std::vector<RemoteFile>& files) : cache_(&cache) {
     std::vector<const RemoteFile*> contents;
     std::set<std::string> seen;  // two names may have the same content
@@ -187,6 +188,9 @@ PullResult pull(const ModelName& model, const Settings& settings, const PullOpti
   if (listing.files.empty()) {
     fail(model.text(), "no file of commit {} is wanted", listing.commit);
   }
+  // config.json comes last, so that a snapshot that has it has all.
+  std::stable_partition(listing.files.begin(), listing.files.end(),
+                        [](const RemoteFile& file) { return file.name != "config.json"; });
   for (RemoteFile& file : listing.files) {
     if (!file.is_known()) {
       remote.complete(file, listing.commit);
@@ -200,9 +204,6 @@ PullResult pull(const ModelName& model, const Settings& settings, const PullOpti
   };
   run_with_progress(downloads, connect, model.text(), listing.commit, options);
 
-  // config.json last: a snapshot that has it has all.
-  std::stable_partition(listing.files.begin(), listing.files.end(),
-                        [](const RemoteFile& file) { return file.name != "config.json"; });
   PullResult result{cache.snapshot(listing.commit), listing.commit, {}};
   for (const RemoteFile& file : listing.files) {
     cache.link(listing.commit, file.name, file.digest);
