@@ -332,19 +332,23 @@ void add_throughput_options(CLI::App& command, Options& options) {
 struct Measurement {
   const char* name;
   const char* description;
+  const char* example;                               // options of one
   void (*add)(CLI::App& command, Options& options);  // null: no options of its own
   void (*run)(const Options& options, const Common& common);
 };
 
 constexpr Measurement measurements[] = {
-    {"ceilings", "What this machine can do at best", nullptr, run_ceilings},
-    {"decode", "Time of a token, beside the read bandwidth", add_decode_options, run_decode},
-    {"positions", "The same early and late in a sequence", add_positions_options, run_decode},
-    {"prefill", "Time and memory of a prompt, beside the matrix peak", add_prefill_options,
-     run_prefill},
-    {"train", "Time of an optimiser step, beside the matrix peak", add_train_options, run_train},
-    {"throughput", "Long generation in a given memory, of two presets", add_throughput_options,
-     run_throughput},
+    {"ceilings", "What this machine can do at best", "--json", nullptr, run_ceilings},
+    {"decode", "Time of a token, beside the read bandwidth", "--depth 16", add_decode_options,
+     run_decode},
+    {"positions", "The same early and late in a sequence", "--depth 8", add_positions_options,
+     run_decode},
+    {"prefill", "Time and memory of a prompt, beside the matrix peak", "--tokens 2048",
+     add_prefill_options, run_prefill},
+    {"train", "Time of an optimiser step, beside the matrix peak", "--depth 8 --width 704",
+     add_train_options, run_train},
+    {"throughput", "Long generation in a given memory, of two presets",
+     "--depth 8 --memory 4 --plot throughput.svg", add_throughput_options, run_throughput},
 };
 
 }  // namespace
@@ -365,6 +369,7 @@ void add_bench(CLI::App& command, const Common& common) {
           ->capture_default_str();
     }
     sub.add_option("--out", options->out, "File for the results as JSON");
+    sub.footer(fmt::format("Example: sambay bench {} {}", measurement.name, measurement.example));
     sub.callback([options, &common, run = measurement.run] {
       if (!options->model.empty()) {
         options->model = model_folder(options->model, common);

@@ -39,6 +39,8 @@ void add_preset_options(CLI::App& command, PresetOptions& options, std::string& 
       ->capture_default_str();
   command.add_option("--base-depth", options.base_depth, "Base depth of muP++")
       ->capture_default_str();
+  command.add_option("--base-head-dim", options.base_head_dim, "Base head width of muP++")
+      ->capture_default_str();
 }
 
 ModelConfig make_config(PresetOptions options, const std::string& parametrization) {

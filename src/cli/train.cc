@@ -56,7 +56,9 @@ void add_train(CLI::App& command, const Common& common) {
       ->required();
   command.add_option("--out", options->out, "The run's folder; runs/NAME of the recipe otherwise");
   command.add_flag("--resume", options->resume, "Continue from the newest checkpoint, if any");
-  command.footer("With --json each step's metrics are a line on stdout.");
+  command.footer(
+      "With --json each step's metrics are a line on stdout.\n"
+      "Example: sambay train recipes/tiny-reasoner.json --out runs/tiny-reasoner");
   command.callback([options, &common] { run(*options, common); });
 }
 

@@ -60,12 +60,29 @@ class Program : public ::testing::Test {
 };
 
 TEST_F(Program, EveryCommandHasHelpWithAnExample) {
-  for (const char* command :
-       {"data reasoning", "data pack", "data tokenizer", "eval reasoning", "eval perplexity", "run",
-        "tokenize", "inspect", "init", "logits", "gradients", "pull"}) {
+  for (const char* command : {"data reasoning",
+                              "data pack",
+                              "data tokenizer",
+                              "eval reasoning",
+                              "eval perplexity",
+                              "run",
+                              "tokenize",
+                              "inspect",
+                              "init",
+                              "logits",
+                              "gradients",
+                              "train",
+                              "plot",
+                              "pull",
+                              "bench ceilings",
+                              "bench decode",
+                              "bench positions",
+                              "bench prefill",
+                              "bench train",
+                              "bench throughput"}) {
     const Outcome help = run(std::string(command) + " --help");
     EXPECT_EQ(help.exit_code, 0);
-    EXPECT_THAT(help.out, HasSubstr(fmt::format("Example: sambay {}", command)));
+    EXPECT_THAT(help.out, HasSubstr(fmt::format("Example: sambay {} ", command)));
   }
 }
 
@@ -162,6 +179,20 @@ TEST_F(Program, EvalReasoningReportsAndWritesEachAnswer) {
   EXPECT_EQ(report["by_level"]["1"]["problems"], 6);
   const std::string answers = read_text(folder_ / "answers.jsonl");
   EXPECT_EQ(std::count(answers.begin(), answers.end(), '\n'), 6);
+}
+
+TEST_F(Program, BenchStatesTheMachineTheModelAndEachStep) {
+  make_model();
+  const auto report = json(
+      "bench decode --model {}/model --positions 3 5 --batch 2 --seconds 0.001 --out "
+      "{}/bench.json");
+  EXPECT_GT(report["machine"]["read_bytes_per_second"], 0);
+  EXPECT_GT(report["model"]["parameters"], 0);
+  ASSERT_EQ(report["steps"].size(), 2U);
+  EXPECT_EQ(report["steps"][1]["position"], 5);
+  EXPECT_EQ(report["steps"][1]["batch"], 2);
+  EXPECT_GT(report["steps"][1]["share_of_read_bandwidth"], 0);
+  EXPECT_EQ(nlohmann::json::parse(read_text(folder_ / "bench.json")), report);
 }
 
 }  // namespace

@@ -69,17 +69,46 @@ struct Rows {
   int64_t width = 0;
 };
 
-// Line after line, so that the hardware's prefetcher sees a stream and runs ahead. Into L2, which
-// can wait for more lines at once than L1.
-template <class Element>
-SAMBAY_INLINE void prefetch(const Rows<Element>& rows, int begin, int count) {
-  constexpr int to_l2 = 2;
-  for (int i = begin; i < begin + count && i < rows.count; ++i) {
-    for (int64_t x = 0; x < rows.width; x += 64 / static_cast<int64_t>(sizeof(Element))) {
-      __builtin_prefetch(rows.at + i * rows.stride + x, 0, to_l2);
+// Walks the lines of what is wanted next, a few with each step of the work at hand: in order, so
+// that the hardware's prefetcher sees a stream, and into L2, which can wait for more lines at once
+// than L1.
+struct Fetch {
+  static constexpr int64_t line = 64;
+  const char* at = nullptr;
+  const char* row_end = nullptr;
+  int64_t row_bytes = 0, stride = 0, rows = 0;
+
+  Fetch() = default;
+  template <class Element>
+  explicit Fetch(const Rows<Element>& wanted)
+      : at(reinterpret_cast<const char*>(wanted.at)),
+        row_bytes(wanted.width * static_cast<int64_t>(sizeof(Element))),
+        stride(wanted.stride * static_cast<int64_t>(sizeof(Element))),
+        rows(wanted.count) {
+    if (stride == row_bytes) {
+      row_bytes *= rows;
+      rows = rows > 0 ? 1 : 0;
+    }
+    row_end = at + row_bytes;
+  }
+
+  template <int count>
+  [[gnu::always_inline]] void lines() {
+    if (rows == 0) {
+      return;
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < count; ++i) {
+      __builtin_prefetch(at + i * line, 0, 2);
+    }
+    at += count * line;
+    if (at >= row_end) {
+      --rows;
+      row_end += stride;
+      at = row_end - row_bytes;
     }
   }
-}
+};
 
 // to[r * stride + j] = sum over the lanes of x[r][j].
 SAMBAY_INLINE void store_sums(const Vec (&x)[tile_height][score_keys], int rows, float* to,
@@ -120,10 +149,10 @@ SAMBAY_INLINE void store_sums(const Vec (&x)[tile_height][score_keys], int rows,
 }
 
 // Scores of `rows` <= tile_height rows against at most decode_keys keys; writes whole groups of
-// score_keys. `ahead` is wanted next.
+// score_keys.
 template <class Element>
 void score_rows(const float* q, int64_t q_stride, int rows, const Rows<Element>& keys,
-                float* scores, const Rows<Element>& ahead) {
+                float* scores, Fetch& fetch) {
   const int count = keys.count;
   const int64_t dim = keys.width;
   for (int j = 0; j < count; j += score_keys) {
@@ -132,7 +161,6 @@ void score_rows(const float* q, int64_t q_stride, int rows, const Rows<Element>&
     for (int i = 0; i < score_keys; ++i) {
       key[i] = keys.at + (j + i < count ? j + i : count - 1) * keys.stride;
     }
-    prefetch(ahead, j, score_keys);
     Vec sums[tile_height][score_keys];
     for (auto& row : sums) {
       for (Vec& sum : row) {
@@ -141,6 +169,7 @@ void score_rows(const float* q, int64_t q_stride, int rows, const Rows<Element>&
     }
     const float* q_step = q;
     for (int64_t x = 0; x < dim; x += step_elements<Element>, q_step += lanes) {
+      fetch.lines<score_keys>();  // as many as are read here
       Vec steps[score_keys];
       for (int i = 0; i < score_keys; ++i) {
         steps[i] = load_step(key[i] + x, dim - x);
@@ -200,8 +229,11 @@ void soften_row(const QueryBlock& block, int lane, const KeyRun& run, int64_t do
   scratch.sum[row] = scratch.sum[row] * shrink + sum(total);
 }
 
-// Values of one key, or pairs of two keys, `output_vectors` vectors from element x on.
-template <class Element>
+// Elements that a pass over the values takes: `output_vectors` vectors.
+constexpr int64_t output_columns = output_vectors * lanes;
+
+// Values of one key, or pairs of two keys: of output_columns elements, or the first `left`.
+template <bool whole, class Element>
 SAMBAY_INLINE void load_values(const Element* v, const Element* next, int64_t left,
                                Vec (&to)[output_vectors]) {
 #if defined(__AVX512BF16__)
@@ -210,8 +242,9 @@ SAMBAY_INLINE void load_values(const Element* v, const Element* next, int64_t le
         _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6,
                          37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
     const __m512i high_order = _mm512_add_epi16(low_order, _mm512_set1_epi16(16));
+#pragma GCC unroll 4
     for (int n = 0; n < output_vectors; n += 2) {
-      const int64_t rest = left - n * 16;
+      const int64_t rest = whole ? 32 : left - n * 16;
       const __mmask32 mask = rest >= 32 ? ~__mmask32{0}
                              : rest > 0 ? (__mmask32{1} << rest) - 1
                                         : __mmask32{0};
@@ -224,49 +257,62 @@ SAMBAY_INLINE void load_values(const Element* v, const Element* next, int64_t le
   }
 #endif
   (void)next;
+#pragma GCC unroll 4
   for (int n = 0; n < output_vectors; ++n) {
-    const int64_t rest = left - n * lanes;
+    const int64_t rest = whole ? lanes : left - n * lanes;
     to[n] = rest >= lanes ? load(v + n * lanes)
             : rest > 0    ? load(v + n * lanes, First{static_cast<int>(rest)})
                           : set1(0.0F);
   }
 }
 
-// acc (rows, width) += p (rows, count) values (count, width), for at most a tile. `ahead` is wanted
-// next.
-template <class Element>
+// acc (rows, width) += p (rows, count) values (count, width), for at most a tile; `whole` if width
+// is output_columns.
+template <bool whole, class Element>
 void add_values(const char* p, int rows, const Rows<Element>& values, float* acc,
-                int64_t acc_stride, const Rows<Element>& ahead) {
+                int64_t acc_stride, Fetch& fetch) {
   const int count = values.count;
-  const int64_t left = values.width;
   constexpr bool pairs = in_pairs<Element>;
   constexpr int step = pairs ? 2 : 1;
   constexpr int64_t p_stride = decode_keys * 4;
+  // Unrolled by name wherever sums are touched: an index that is not constant would put them, and
+  // each step's stores, into memory.
   Vec sums[tile_height][output_vectors];
-  for (auto& row : sums) {
-    for (Vec& sum : row) {
-      sum = set1(0.0F);
+#pragma GCC unroll 4
+  for (int r = 0; r < tile_height; ++r) {
+#pragma GCC unroll 4
+    for (int n = 0; n < output_vectors; ++n) {
+      sums[r][n] = set1(0.0F);
     }
   }
-  for (int j = 0; j < count; j += step) {
-    const Element* row = values.at + j * values.stride;
-    prefetch(ahead, j, step);
+  int64_t row_at[tile_height];
+#pragma GCC unroll 4
+  for (int r = 0; r < tile_height; ++r) {
+    row_at[r] = (r < rows ? r : 0) * p_stride;
+  }
+  const Element* row = values.at;
+  constexpr int64_t step_bytes = step * output_columns * static_cast<int64_t>(sizeof(Element));
+  for (int j = 0; j < count; j += step, row += step * values.stride, p += 4) {
+    fetch.lines<step_bytes / Fetch::line>();
     Vec units[output_vectors];
-    load_values(row, j + 1 < count ? row + values.stride : row, left, units);
+    load_values<whole>(row, j + 1 < count ? row + values.stride : row, values.width, units);
+#pragma GCC unroll 4
     for (int r = 0; r < tile_height; ++r) {
-      const char* unit = p + (r < rows ? r : 0) * p_stride + j / step * 4;
+#pragma GCC unroll 4
       for (int n = 0; n < output_vectors; ++n) {
-        sums[r][n] = multiply_add<pairs>(unit, units[n], sums[r][n]);
+        sums[r][n] = multiply_add<pairs>(p + row_at[r], units[n], sums[r][n]);
       }
     }
   }
-  for (int r = 0; r < rows; ++r) {
-    for (int n = 0; n < output_vectors && n * lanes < left; ++n) {
+#pragma GCC unroll 4
+  for (int r = 0; r < tile_height; ++r) {
+#pragma GCC unroll 4
+    for (int n = 0; n < output_vectors; ++n) {
       float* at = acc + r * acc_stride + n * lanes;
-      const int64_t rest = left - n * lanes;
-      if (rest >= lanes) {
+      const int64_t rest = whole ? lanes : values.width - n * lanes;
+      if (r < rows && rest >= lanes) {
         store(at, load(at) + sums[r][n]);
-      } else {
+      } else if (r < rows && rest > 0) {
         const First part{static_cast<int>(rest)};
         store(at, load(at, part) + sums[r][n], part);
       }
@@ -324,17 +370,18 @@ void visit_with(const QueryBlock* blocks, int block_count, const KeyRun* runs, c
                 float* memory) {
   const Scratch scratch(blocks[0], memory);
   const int64_t d = blocks[0].head_dim, v_dim = blocks[0].v_dim;
+  Fetch nothing;
   for (int64_t done = 0; done < runs[0].count; done += decode_keys) {
     int row = 0, count = 0;
     for (int b = 0; b < block_count; ++b) {
       const Rows<Element> keys = keys_of<Element>(blocks[b], runs[b], done);
-      const Rows<Element> values = values_of<Element>(runs[0], done, keys.count, b, 0, d);
+      Fetch values(values_of<Element>(runs[0], done, keys.count, b, 0, d));
       const int rows = blocks[b].rows();
       count = keys.count;
       for (int r = 0; r < rows; r += tile_height) {
         score_rows(scratch.q + (row + r) * scratch.q_stride, scratch.q_stride,
                    rows - r < tile_height ? rows - r : tile_height, keys,
-                   scratch.scores + (row + r) * decode_keys, r == 0 ? values : Rows<Element>{});
+                   scratch.scores + (row + r) * decode_keys, r == 0 ? values : nothing);
       }
       for (int lane = 0; lane < rows; ++lane, ++row) {
         soften_row<Element>(blocks[b], lane, runs[b], done, count, scratch, row);
@@ -342,19 +389,20 @@ void visit_with(const QueryBlock* blocks, int block_count, const KeyRun* runs, c
     }
     const bool last = done + count == runs[0].count;
     const auto* p = reinterpret_cast<const char*>(in_pairs<Element> ? scratch.p : scratch.scores);
-    constexpr int64_t columns = output_vectors * lanes;
+    Fetch next_keys;
     for (int64_t x = 0; x < v_dim;) {
       const int64_t half = x / d, in_half = x - half * d;
-      const int64_t width = d - in_half < columns ? d - in_half : columns;
+      const int64_t width = d - in_half < output_columns ? d - in_half : output_columns;
       const Rows<Element> values = values_of<Element>(runs[0], done, count, half, in_half, width);
-      Rows<Element> ahead;
       if (in_half == 0 && half < block_count) {
-        ahead = last ? keys_of<Element>(blocks[half], next[half], 0)
-                     : keys_of<Element>(blocks[half], runs[half], done + count);
+        next_keys = Fetch(last ? keys_of<Element>(blocks[half], next[half], 0)
+                               : keys_of<Element>(blocks[half], runs[half], done + count));
       }
+      const auto add =
+          width == output_columns ? add_values<true, Element> : add_values<false, Element>;
       for (int r = 0; r < row; r += tile_height) {
-        add_values(p + r * decode_keys * 4, row - r < tile_height ? row - r : tile_height, values,
-                   scratch.acc + r * v_dim + x, v_dim, r == 0 ? ahead : Rows<Element>{});
+        add(p + r * decode_keys * 4, row - r < tile_height ? row - r : tile_height, values,
+            scratch.acc + r * v_dim + x, v_dim, r == 0 ? next_keys : nothing);
       }
       x += width;
     }
