@@ -195,6 +195,9 @@ void HttpClient::set_options(const std::string& url, Transfer& transfer) {
   // Nobody is led from https to http.
   curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR,
                    options_.home.starts_with("https:") ? "https" : "http,https");
+  if (!options_.certificates.empty()) {
+    curl_easy_setopt(handle, CURLOPT_CAINFO, options_.certificates.c_str());
+  }
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(handle, CURLOPT_NOBODY, transfer.head ? 1L : 0L);
   const std::string range = fmt::format("{}-", transfer.from);

@@ -13,8 +13,9 @@
 namespace sambay::hub {
 
 struct HttpOptions {
-  std::string home;   // the token is for this URL's scheme, host and port only
-  std::string token;  // "": none
+  std::string home;               // the token is for this URL's scheme, host and port only
+  std::string token = {};         // "": none
+  std::string certificates = {};  // a file of whom to trust; "": the system's
   std::chrono::milliseconds connect_timeout{20'000};
   std::chrono::seconds stall_timeout{30};  // without a byte
 };

@@ -33,7 +33,10 @@ Remote::Remote(ModelName model, const Settings& settings, const RetryPolicy& pol
       settings_(&settings),
       policy_(policy),
       cancelled_(cancelled),
-      client_({.home = settings.endpoint, .token = settings.token}, cancelled) {}
+      client_({.home = settings.endpoint,
+               .token = settings.token,
+               .certificates = settings.certificates},
+              cancelled) {}
 
 Listing Remote::listing() {
   constexpr size_t longest = size_t{64} << 20;

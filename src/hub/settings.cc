@@ -86,6 +86,10 @@ Settings Settings::from_environment() {
     }
   }
   settings.token = find_token();
+  settings.certificates = variable("CURL_CA_BUNDLE");
+  if (settings.certificates.empty()) {
+    settings.certificates = variable("SSL_CERT_FILE");
+  }
   settings.offline = is_on(variable("HF_HUB_OFFLINE"));
   return settings;
 }

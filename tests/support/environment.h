@@ -19,9 +19,9 @@ struct Variable {
 class Environment {
  public:
   Environment(std::initializer_list<Variable> values) {
-    for (const char* name :
-         {"HOME", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN",
-          "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "http_proxy", "all_proxy", "ALL_PROXY"}) {
+    for (const char* name : {"HOME", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT",
+                             "HF_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "CURL_CA_BUNDLE",
+                             "SSL_CERT_FILE", "http_proxy", "all_proxy", "ALL_PROXY"}) {
       const char* value = getenv(name);
       before_[name] = value == nullptr ? std::nullopt : std::optional<std::string>(value);
       unsetenv(name);
