@@ -2,6 +2,7 @@
 // in tiles of rows by keys, outputs sums over keys with the head's elements in the lanes.
 #include "ops/cpu/attention_kernels.h"
 #include "ops/cpu/simd/attention_blocks.h"
+#include "ops/cpu/simd/fetch.h"
 
 namespace sambay::ops::SAMBAY_ISA_NAMESPACE {
 namespace {
@@ -67,47 +68,8 @@ struct Rows {
   int64_t stride = 0;
   int count = 0;
   int64_t width = 0;
-};
 
-// Walks the lines of what is wanted next, a few with each step of the work at hand: in order, so
-// that the hardware's prefetcher sees a stream, and into L2, which can wait for more lines at once
-// than L1.
-struct Fetch {
-  static constexpr int64_t line = 64;
-  const char* at = nullptr;
-  const char* row_end = nullptr;
-  int64_t row_bytes = 0, stride = 0, rows = 0;
-
-  Fetch() = default;
-  template <class Element>
-  explicit Fetch(const Rows<Element>& wanted)
-      : at(reinterpret_cast<const char*>(wanted.at)),
-        row_bytes(wanted.width * static_cast<int64_t>(sizeof(Element))),
-        stride(wanted.stride * static_cast<int64_t>(sizeof(Element))),
-        rows(wanted.count) {
-    if (stride == row_bytes) {
-      row_bytes *= rows;
-      rows = rows > 0 ? 1 : 0;
-    }
-    row_end = at + row_bytes;
-  }
-
-  template <int count>
-  [[gnu::always_inline]] void lines() {
-    if (rows == 0) {
-      return;
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < count; ++i) {
-      __builtin_prefetch(at + i * line, 0, 2);
-    }
-    at += count * line;
-    if (at >= row_end) {
-      --rows;
-      row_end += stride;
-      at = row_end - row_bytes;
-    }
-  }
+  Fetch fetch() const { return {at, stride, width, count}; }
 };
 
 // to[r * stride + j] = sum over the lanes of x[r][j].
@@ -375,7 +337,7 @@ void visit_with(const QueryBlock* blocks, int block_count, const KeyRun* runs, c
     int row = 0, count = 0;
     for (int b = 0; b < block_count; ++b) {
       const Rows<Element> keys = keys_of<Element>(blocks[b], runs[b], done);
-      Fetch values(values_of<Element>(runs[0], done, keys.count, b, 0, d));
+      Fetch values = values_of<Element>(runs[0], done, keys.count, b, 0, d).fetch();
       const int rows = blocks[b].rows();
       count = keys.count;
       for (int r = 0; r < rows; r += tile_height) {
@@ -395,8 +357,9 @@ void visit_with(const QueryBlock* blocks, int block_count, const KeyRun* runs, c
       const int64_t width = d - in_half < output_columns ? d - in_half : output_columns;
       const Rows<Element> values = values_of<Element>(runs[0], done, count, half, in_half, width);
       if (in_half == 0 && half < block_count) {
-        next_keys = Fetch(last ? keys_of<Element>(blocks[half], next[half], 0)
-                               : keys_of<Element>(blocks[half], runs[half], done + count));
+        next_keys = (last ? keys_of<Element>(blocks[half], next[half], 0)
+                          : keys_of<Element>(blocks[half], runs[half], done + count))
+                        .fetch();
       }
       const auto add =
           width == output_columns ? add_values<true, Element> : add_values<false, Element>;

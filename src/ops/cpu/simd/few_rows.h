@@ -3,6 +3,7 @@
 #pragma once
 
 #include "ops/cpu/matmul_kernels.h"
+#include "ops/cpu/simd/fetch.h"
 #include "ops/cpu/simd/multiply.h"
 
 namespace sambay::ops::SAMBAY_ISA_NAMESPACE {
@@ -23,44 +24,15 @@ inline void put(const FewRows& p, int64_t row, int64_t column, float sum) {
 // rows of it in bf16), and rows that share a load of weights.
 constexpr int few_rows_columns = 16;
 constexpr int64_t few_rows_piece_bytes = 2048;
-// From such a length on, rows of weights are read one by one for one row of x, or for two that
-// leave half of L1 free.
-constexpr int64_t single_stream_bytes = 1024;
-constexpr int64_t single_stream_x_bytes = 16 << 10;
-constexpr int64_t single_row_bytes = 2 << 10;
+// An x of at most so many bytes leaves enough of L1 to what streams through.
+constexpr int64_t streamed_x_bytes = 10 << 10;
 constexpr int few_rows_rows = 4;
 constexpr int few_rows_limit = 16;
 
-// Walks the lines of the next group of weights, row after row, whatever the order in which the
-// present group is multiplied: memory answers addresses in order several times as fast as it does
-// jumps.
-template <class T>
-struct Fetch {
-  const T* row = nullptr;
-  int64_t stride = 0, length = 0, rows = 0, at = 0;
-
-  [[gnu::always_inline]] void lines(int count) {
-    if (rows == 0) {
-      return;
-    }
-    constexpr int64_t line = 64 / sizeof(T);
-    for (int i = 0; i < count; ++i) {
-      __builtin_prefetch(row + at + i * line, 0, 2);
-    }
-    at += count * line;
-    if (at >= length) {
-      at = 0;
-      row += stride;
-      --rows;
-    }
-  }
-};
-
 // One sum of vectors per (row, column), so that its order is the same in every shape of tile.
-template <class S>
 struct FewRowsGroup {
   Vec sums[few_rows_columns][few_rows_limit];
-  Fetch<typename S::Source> fetch;
+  Fetch fetch;  // the next group's weights
 };
 
 struct FewRowsTile {
@@ -69,7 +41,7 @@ struct FewRowsTile {
 };
 
 template <class S, int Rows, int Columns>
-void few_rows_tile(const FewRows& p, const FewRowsTile& tile, FewRowsGroup<S>& group) {
+void few_rows_tile(const FewRows& p, const FewRowsTile& tile, FewRowsGroup& group) {
   using Source = typename S::Source;
   const auto* x = static_cast<const Source*>(p.x) + tile.row * p.x_stride;
   const auto* w = static_cast<const Source*>(p.w) + tile.column * p.w_stride;
@@ -97,12 +69,12 @@ void few_rows_tile(const FewRows& p, const FewRowsTile& tile, FewRowsGroup<S>& g
       }
     }
   };
-  Fetch<Source> fetch = group.fetch;
+  Fetch fetch = group.fetch;
   int64_t k = tile.k_begin, until_fetch = 1;
   for (; k + S::width <= tile.k_end; k += S::width) {
     if (Columns > 1 && --until_fetch == 0) {
       until_fetch = tile.passes;
-      fetch.lines(Columns);
+      fetch.lines<Columns>();
     }
     step([&](const auto* at) { return S::operand(at + k); });
   }
@@ -124,7 +96,7 @@ void few_rows_tile(const FewRows& p, const FewRowsTile& tile, FewRowsGroup<S>& g
 }
 
 template <class S, int Columns>
-void few_rows_passes(const FewRows& p, FewRowsTile tile, FewRowsGroup<S>& group) {
+void few_rows_passes(const FewRows& p, FewRowsTile tile, FewRowsGroup& group) {
   tile.passes = (p.rows + few_rows_rows - 1) / few_rows_rows;
   for (tile.row = 0; tile.row < p.rows; tile.row += few_rows_rows) {
     switch (p.rows - tile.row) {
@@ -144,36 +116,80 @@ void few_rows_passes(const FewRows& p, FewRowsTile tile, FewRowsGroup<S>& group)
   }
 }
 
+// Weights read as they lie, one row of them after the other: the hardware's prefetcher follows such
+// a stream by itself, and any help only disturbs it.
+template <class S, int Rows>
+void stream(const FewRows& p) {
+  const auto* x = static_cast<const typename S::Source*>(p.x);
+  const auto* w = static_cast<const typename S::Source*>(p.w);
+  for (int64_t column = 0; column < p.columns; ++column, w += p.w_stride) {
+    Vec sums[Rows];
+#pragma GCC unroll 4
+    for (int r = 0; r < Rows; ++r) {
+      sums[r] = set1(0.0F);
+    }
+    int64_t k = 0;
+    for (; k + S::width <= p.k; k += S::width) {
+      const auto weights = S::operand(w + k);
+#pragma GCC unroll 4
+      for (int r = 0; r < Rows; ++r) {
+        sums[r] = S::add_product(S::operand(x + r * p.x_stride + k), weights, sums[r]);
+      }
+    }
+    if (const auto rest = static_cast<int>(p.k - k); rest > 0) {
+      const auto weights = S::first(w + k, rest);
+#pragma GCC unroll 4
+      for (int r = 0; r < Rows; ++r) {
+        sums[r] = S::add_product(S::first(x + r * p.x_stride + k, rest), weights, sums[r]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < Rows; ++r) {
+      put(p, r, column, sum(sums[r]));
+    }
+  }
+}
+
 template <class S>
 void few_rows(const FewRows& p) {
   constexpr int wide = lanes >= 16 ? 4 : 2;
   constexpr auto source_bytes = static_cast<int64_t>(sizeof(typename S::Source));
   constexpr int64_t piece = few_rows_piece_bytes / source_bytes;
-  const auto* w = static_cast<const typename S::Source*>(p.w);
-  FewRowsGroup<S> group;
   const int64_t row_bytes = p.k * source_bytes;
+  if (p.rows * row_bytes <= streamed_x_bytes) {
+    switch (p.rows) {
+      case 1:
+        stream<S, 1>(p);
+        return;
+      case 2:
+        stream<S, 2>(p);
+        return;
+      case 3:
+        stream<S, 3>(p);
+        return;
+      case 4:
+        stream<S, 4>(p);
+        return;
+      default:
+        break;
+    }
+  }
+  const auto* w = static_cast<const typename S::Source*>(p.w);
+  FewRowsGroup group;
   // The `count` columns from `column` on, as far as they are multiplied next.
   const auto fetch = [&](int64_t column, int64_t count) {
     const int64_t left = p.columns + p.columns_ahead - column;
-    group.fetch = {w + column * p.w_stride, p.w_stride, p.k, left < count ? left : count, 0};
+    group.fetch = {w + column * p.w_stride, p.w_stride, p.k, left < count ? left : count};
   };
-  // An x that fills much of L1 is shared by as many columns as sums hide the latency of memory.
+  // A long x is shared by as many columns as sums hide the latency of memory.
   constexpr int long_wide = 2 * wide;
-  if (p.rows == 1 && row_bytes > single_row_bytes) {
+  if (p.rows == 1) {
     int64_t column = 0;
     for (; column + long_wide <= p.columns; column += long_wide) {
       fetch(column + long_wide, long_wide);
       few_rows_passes<S, long_wide>(p, {0, column, 0, p.k, 1}, group);
     }
     for (; column < p.columns; ++column) {
-      few_rows_passes<S, 1>(p, {0, column, 0, p.k, 1}, group);
-    }
-    return;
-  }
-  // Short x over long rows of weights: one stream, which memory needs no help with.
-  if (row_bytes >= single_stream_bytes &&
-      (p.rows == 1 || (p.rows == 2 && 2 * row_bytes <= single_stream_x_bytes))) {
-    for (int64_t column = 0; column < p.columns; ++column) {
       few_rows_passes<S, 1>(p, {0, column, 0, p.k, 1}, group);
     }
     return;
