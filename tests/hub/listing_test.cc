@@ -61,7 +61,7 @@ TEST(HubListing, HostileAnswersAreRefusedByName) {
   EXPECT_THAT(with("/siblings/1/rfilename", "/etc/passwd"), HasSubstr("refused"));
   EXPECT_THAT(with("/siblings/1/rfilename", std::string(300, 'x')), HasSubstr("refused"));
   EXPECT_THAT(with("/siblings/1/rfilename", "a/b"), HasSubstr("twice"));
-  EXPECT_THAT(with("/siblings/1/size", -1), HasSubstr("config.json: size"));
+  EXPECT_THAT(with("/siblings/1/size", -1), HasSubstr("config.json] size"));
   EXPECT_THAT(with("/siblings/1/size", 1e30), HasSubstr("size"));
   EXPECT_THAT(with("/siblings/1/size", max_file_bytes + 1), HasSubstr("size"));
   EXPECT_THAT(with("/siblings/1/blobId", "../x"), HasSubstr("blobId"));

@@ -36,7 +36,8 @@ class HubPull : public ::testing::Test {
                   {"README.md", {""}},
                   {"pytorch_model.bin", {"x", true}},
                   {"onnx/model.safetensors", {"y", true}}};
-    settings_ = {.cache = folder_ / "hub", .endpoint = hub_.url(), .token = ""};
+    settings_.cache = folder_ / "hub";
+    settings_.endpoint = hub_.url();
     options_.quiet = true;
     options_.retry.first = std::chrono::milliseconds(1);
   }
@@ -192,6 +193,7 @@ TEST_F(HubPull, WrongBytesAreRemoved) {
   expect_refused(AllOf(HasSubstr("model.safetensors"), HasSubstr("hash"),
                        HasSubstr(file("model.safetensors").digest())));
   EXPECT_FALSE(fs::exists(incomplete("model.safetensors")));
+  fs::remove_all(cache_.folder());
   hub_.disturb("tokenizer.json", [](Reply& reply) { reply.body[1] ^= 1; });
   expect_refused(AllOf(HasSubstr("tokenizer.json"), HasSubstr("hash")));
   pull();
