@@ -33,13 +33,19 @@ class Child {
       pointers.push_back(argument.data());
     }
     pointers.push_back(nullptr);
+    constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+    const int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const int out = open(out_.c_str(), flags, 0666), err = open(err_.c_str(), flags, 0666);
     pid_ = fork();
     if (pid_ == 0) {
-      dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
-      dup2(open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666), STDOUT_FILENO);
-      dup2(open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666), STDERR_FILENO);
+      dup2(in, STDIN_FILENO);
+      dup2(out, STDOUT_FILENO);
+      dup2(err, STDERR_FILENO);
       execv(SAMBAY_PROGRAM, pointers.data());
       _exit(127);
+    }
+    for (const int fd : {in, out, err}) {
+      close(fd);
     }
   }
   ~Child() {
