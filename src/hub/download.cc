@@ -138,14 +138,17 @@ void download(const Cache& cache, Remote& remote, const std::string& commit, con
     count.present = bytes_present(cache, file);
     return size_of(cache.blob(file.digest)) == file.size;
   };
-  if (is_there()) {
+  const fs::path incomplete = cache.incomplete_blob(file.digest);
+  std::error_code ignored;
+  if (is_there() && !fs::exists(incomplete, ignored)) {
     return;
   }
   const FileLock lock(cache.lock(file.digest), [&] { return remote.cancelled(); });
   if (is_there()) {
+    fs::remove(incomplete, ignored);  // another client has been faster
     return;
   }
-  Incoming incoming(cache.incomplete_blob(file.digest), file, count);
+  Incoming incoming(incomplete, file, count);
   if (!incoming.read_what_is_there(remote)) {
     fail_stopped(file.name);
   }

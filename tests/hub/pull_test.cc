@@ -178,6 +178,13 @@ TEST_F(HubPull, AnEarlierRunsBytesAreUsed) {
   EXPECT_EQ(weights->fetched_bytes, static_cast<int64_t>(weights_bytes) - 400'000);
 }
 
+TEST_F(HubPull, AnEarlierRunsBytesGoWhenAnotherClientHasTheFile) {
+  pull();
+  std::ofstream(incomplete("model.safetensors")) << "old";
+  pull();
+  expect_pulled();
+}
+
 TEST_F(HubPull, AnEarlierRunsBytesMayBeWrong) {
   for (const size_t size : {1000UL, weights_bytes, weights_bytes + 1}) {
     fs::remove_all(cache_.folder());
