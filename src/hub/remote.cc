@@ -39,7 +39,7 @@ Remote::Remote(ModelName model, const Settings& settings, const RetryPolicy& pol
               cancelled) {}
 
 Listing Remote::listing() {
-  constexpr size_t longest = size_t{64} << 20;
+  constexpr size_t longest = size_t{16} << 20;
   const std::string where = model_.text();
   const std::string url =
       fmt::format("{}/api/models/{}/revision/{}?blobs=true", settings_->endpoint, model_.repo(),
