@@ -4,6 +4,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -155,19 +156,35 @@ void TrainBackward(benchmark::State& state) {
   });
 }
 
-// Keys and values as a cache has them: each head's tokens in a row. Enough sequences that they do
-// not stay in the last cache, but for the shortest.
+// Keys and values as a cache has them: in pages, in which each head's tokens are a row. Enough
+// sequences that they do not stay in the last cache, but for the shortest.
 void Decode(benchmark::State& state) {
+  constexpr int64_t page_tokens = 256;
   const int64_t tokens = state.range(6), d = state.range(3);
-  const Case c(dtype_of(state.range(0)), map_of(state), state.range(5),
-               tokens >= 32768 ? 4
-               : tokens < 1024 ? 1
-                               : 64,
-               tokens, 1);
-  KvSpans cache = fresh_spans(c.k, c.v, c.tokens);
-  for (KvSpan& span : cache.spans) {
-    span.k_token_stride = span.v_token_stride = d;
-    span.k_head_stride = span.v_head_stride = tokens * d;
+  const int64_t sequences = tokens >= 32768 ? 4 : tokens < 1024 ? 1 : 64;
+  const DType dtype = dtype_of(state.range(0));
+  const HeadMap map = map_of(state);
+  Case c(dtype, map, state.range(5), sequences, tokens, 1);
+  c.k = c.v = Tensor();
+  const int64_t pages = (tokens + page_tokens - 1) / page_tokens;
+  const Tensor memory = random_tensor({sequences * pages * 2 * map.k_heads, page_tokens, d}, dtype);
+  KvSpans cache;
+  cache.dtype = dtype;
+  for (int64_t i = 0; i < sequences * pages; ++i) {
+    const int64_t first = i % pages * page_tokens;
+    const Tensor k = memory.slice(0, 2 * i * map.k_heads, memory.dim(0));
+    const Tensor v = k.slice(0, map.k_heads, k.dim(0));
+    cache.spans.push_back({.k = k.raw(),
+                           .v = v.raw(),
+                           .first = first,
+                           .count = std::min(page_tokens, tokens - first),
+                           .k_token_stride = d,
+                           .k_head_stride = page_tokens * d,
+                           .v_token_stride = d,
+                           .v_head_stride = page_tokens * d});
+    if (i % pages == pages - 1) {
+      cache.end_segment();
+    }
   }
   measure(state, [&] { attention(c.q, c.queries, cache, c.options, c.out, c.lse); });
 }

@@ -24,6 +24,7 @@ void add_plot(CLI::App& command, const Common& common) {
   command.add_option("--out", options->out, "Picture to write: NAME.svg or NAME.png")->required();
   command.add_option("--metric", options->metric, "loss, validation_loss, learning_rate, ...")
       ->capture_default_str();
+  command.add_flag("--log", options->log, "Logarithmic metric");
   command.footer("Example: sambay plot runs/a runs/b --out loss.svg");
   command.callback([options, &common] { run(*options, common); });
 }

@@ -30,8 +30,9 @@ std::string plot_script(const PlotOptions& options) {
                           i == 0 ? "plot" : ",", i, gnuplot_quoted(run_name(options.runs[i])));
   }
   return fmt::format(
-      "{}set xlabel 'step'\nset ylabel {} noenhanced\nset key noenhanced\nset grid\n{}{}\n",
-      gnuplot_output(options.out), gnuplot_quoted(options.metric), data, curves);
+      "{}set xlabel 'step'\nset ylabel {} noenhanced\nset key noenhanced\nset grid\n{}{}{}\n",
+      gnuplot_output(options.out), gnuplot_quoted(options.metric),
+      options.log ? "set logscale y\n" : "", data, curves);
 }
 
 void plot_curves(const PlotOptions& options) {

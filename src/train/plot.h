@@ -11,6 +11,7 @@ struct PlotOptions {
   std::vector<std::filesystem::path> runs;  // folders with metrics.jsonl, or such files
   std::filesystem::path out;                // .svg or .png
   std::string metric = "loss";              // a field of metrics.jsonl
+  bool log = false;                         // a logarithmic scale for it
 };
 
 // One curve a run over its steps. Throws Error: another ending, no gnuplot, gnuplot failed, and

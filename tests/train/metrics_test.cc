@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Pair;
 
 StepMetrics at(int64_t step) {
@@ -86,6 +87,9 @@ TEST(Plot, ScriptHoldsOneCurveForEachRun) {
   EXPECT_THAT(script, HasSubstr("$run0 << END\n1 9\nEND\n"));
   EXPECT_THAT(script, HasSubstr("$run1 using 1:2"));
   EXPECT_THAT(script, HasSubstr("title 'it''s'"));
+  EXPECT_THAT(script, Not(HasSubstr("logscale")));
+  EXPECT_THAT(plot_script({.runs = {folder / "it's"}, .out = folder / "curve.svg", .log = true}),
+              HasSubstr("set logscale y\n"));
 }
 
 TEST(Plot, RefusesAnotherEnding) {
