@@ -133,7 +133,7 @@ std::optional<std::string> HttpClient::header(const char* name) const {
 HttpAnswer HttpClient::follow(std::string url, Transfer& transfer) {
   const std::string asked = url;
   for (int hop = 0; hop <= max_redirects; ++hop) {
-    const HttpAnswer answer = perform(url, transfer);
+    HttpAnswer answer = perform(url, transfer);
     if (!is_redirect(answer.status)) {
       return answer;
     }

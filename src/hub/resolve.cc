@@ -28,7 +28,7 @@ fs::path resolve_model(const std::string& text, Needs needs, bool quiet) {
   if (needs == Needs::config) {
     options.include = {"config.json"};
   }
-  const fs::path folder = pull(*model, settings, options).folder;
+  fs::path folder = pull(*model, settings, options).folder;
   if (!holds_model(folder, needs)) {
     fail(text, "has no config.json with *.safetensors: nothing that can be opened here");
   }
