@@ -8,6 +8,7 @@ import sys
 # What each room may include beside itself; docs/design.md, "Rooms".
 ROOMS = {
     "base": [],
+    "hub": ["base"],
     "tensor": ["base"],
     "ops": ["base", "tensor"],
     "autograd": ["base", "tensor", "ops"],

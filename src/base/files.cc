@@ -48,6 +48,31 @@ int open_retrying(const fs::path& path, int flags, mode_t mode = 0) {
   return fd;
 }
 
+void write_through(int fd, std::span<const std::byte> bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t done = ::write(fd, bytes.data(), bytes.size());
+    if (done < 0 && errno == EINTR) {
+      continue;
+    }
+    if (done < 0) {
+      fail_errno(path, "write");
+    }
+    bytes = bytes.subspan(static_cast<size_t>(done));
+  }
+}
+
+void rename_durably(const fs::path& from, const fs::path& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) {
+    fail_errno(to, "replace");
+  }
+  const fs::path folder = to.has_parent_path() ? to.parent_path() : fs::path(".");
+  const FileDescriptor fd(open_retrying(folder, O_RDONLY | O_DIRECTORY));
+  // Some file systems have no fsync for folders and say EINVAL.
+  if (!fd.valid() || (::fsync(fd.get()) != 0 && errno != EINVAL)) {
+    fail_errno(folder, "sync");
+  }
+}
+
 // The new file beside the old one; removed unless it took the name.
 class TemporaryFile final : public FileWriter {
  public:
@@ -67,7 +92,7 @@ class TemporaryFile final : public FileWriter {
       flush();
     }
     if (bytes.size() >= buffer_bytes) {
-      write_through(bytes);
+      write_through(fd_.get(), bytes, target_);
     } else {
       buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
     }
@@ -78,11 +103,8 @@ class TemporaryFile final : public FileWriter {
     if (::fsync(fd_.get()) != 0 || fd_.close() != 0) {
       fail_errno(target_, "write");
     }
-    if (::rename(path_.c_str(), target_.c_str()) != 0) {
-      fail_errno(target_, "replace");
-    }
+    rename_durably(path_, target_);
     renamed_ = true;
-    sync_folder();
   }
 
  private:
@@ -104,30 +126,8 @@ class TemporaryFile final : public FileWriter {
   }
 
   void flush() {
-    write_through(buffer_);
+    write_through(fd_.get(), buffer_, target_);
     buffer_.clear();
-  }
-
-  void write_through(std::span<const std::byte> bytes) {
-    while (!bytes.empty()) {
-      const ssize_t done = ::write(fd_.get(), bytes.data(), bytes.size());
-      if (done < 0 && errno == EINTR) {
-        continue;
-      }
-      if (done < 0) {
-        fail_errno(target_, "write");
-      }
-      bytes = bytes.subspan(static_cast<size_t>(done));
-    }
-  }
-
-  void sync_folder() const {
-    const fs::path folder = target_.has_parent_path() ? target_.parent_path() : fs::path(".");
-    const FileDescriptor fd(open_retrying(folder, O_RDONLY | O_DIRECTORY));
-    // Some file systems have no fsync for folders and say EINVAL.
-    if (!fd.valid() || (::fsync(fd.get()) != 0 && errno != EINVAL)) {
-      fail_errno(folder, "sync");
-    }
   }
 
   fs::path target_, path_;
@@ -198,6 +198,38 @@ void write_atomically(const fs::path& path, std::span<const std::byte> bytes) {
 
 void write_atomically(const fs::path& path, std::string_view text) {
   write_atomically(path, std::as_bytes(std::span(text)));
+}
+
+GrowingFile::GrowingFile(fs::path path)
+    : path_(std::move(path)), fd_(open_retrying(path_, O_WRONLY | O_CREAT | O_APPEND, 0666)) {
+  struct stat status {};
+  if (fd_ < 0 || ::fstat(fd_, &status) != 0) {
+    fail_errno(path_, "open");
+  }
+  size_ = status.st_size;
+}
+
+GrowingFile::~GrowingFile() {
+  ::close(fd_);
+}
+
+void GrowingFile::write(std::span<const std::byte> bytes) {
+  write_through(fd_, bytes, path_);
+  size_ += std::ssize(bytes);
+}
+
+void GrowingFile::clear() {
+  if (::ftruncate(fd_, 0) != 0) {
+    fail_errno(path_, "empty");
+  }
+  size_ = 0;
+}
+
+void GrowingFile::take_name(const fs::path& target) {
+  if (::fsync(fd_) != 0) {
+    fail_errno(path_, "write");
+  }
+  rename_durably(path_, target);
 }
 
 }  // namespace sambay

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -50,5 +51,31 @@ void write_atomically(const std::filesystem::path& path,
                       const std::function<void(FileWriter&)>& fill);
 void write_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_atomically(const std::filesystem::path& path, std::string_view text);
+
+// A file that grows at its end, over several runs of the program if need be, and takes its real
+// name when it is whole. Until then `path` holds what was written, also when the process is killed.
+// Every call throws Error.
+class GrowingFile final : public FileWriter {
+ public:
+  // Opens `path` at its end; makes it if it is not there.
+  explicit GrowingFile(std::filesystem::path path);
+  ~GrowingFile() override;
+  GrowingFile(const GrowingFile&) = delete;
+  GrowingFile& operator=(const GrowingFile&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  int64_t size() const { return size_; }
+  using FileWriter::write;
+  void write(std::span<const std::byte> bytes) override;  // at the end, unbuffered
+  void clear();
+  // The content reaches the disk before `target`, in the same folder, names it. Nothing is written
+  // after this.
+  void take_name(const std::filesystem::path& target);
+
+ private:
+  std::filesystem::path path_;
+  int fd_;
+  int64_t size_ = 0;
+};
 
 }  // namespace sambay

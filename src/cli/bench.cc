@@ -265,7 +265,8 @@ void run_throughput(const Options& options, const Common& common) {
 }
 
 void add_model_options(CLI::App& command, Options& options) {
-  command.add_option("--model", options.model, "Model folder; else random weights of --preset");
+  command.add_option("--model", options.model,
+                     "Model folder, or a name on the Hub; else random weights of --preset");
 }
 
 void add_decode_options(CLI::App& command, Options& options) {
@@ -369,7 +370,12 @@ void add_bench(CLI::App& command, const Common& common) {
     }
     sub.add_option("--out", options->out, "File for the results as JSON");
     sub.footer(fmt::format("Example: sambay bench {} {}", measurement.name, measurement.example));
-    sub.callback([options, &common, run = measurement.run] { run(*options, common); });
+    sub.callback([options, &common, run = measurement.run] {
+      if (!options->model.empty()) {
+        options->model = model_folder(options->model, common);
+      }
+      run(*options, common);
+    });
   }
 }
 

@@ -21,7 +21,8 @@ void run(Options options, const Common& common) {
                                    : options.dtype == "f16" ? DType::f16
                                                             : DType::f32;
   }
-  const auto report = convert_model(options.model, options.out, options.convert);
+  const auto report =
+      convert_model(model_folder(options.model, common), options.out, options.convert);
   if (common.json) {
     fmt::print("{}\n", nlohmann::json{{"out", options.out},
                                       {"name", report.name},

@@ -44,7 +44,8 @@ void print_report(const ReasoningReport& report) {
 void run_reasoning(const ReasoningOptions& options, const Common& common) {
   ReasoningEvalOptions eval = options.eval;
   eval.level = options.level == "trained" ? 0 : std::stoi(options.level);
-  const LoadedModel model = LoadedModel::load(options.model, parse_precision(options.dtype));
+  const LoadedModel model =
+      LoadedModel::load(model_folder(options.model, common), parse_precision(options.dtype));
   install_stop_handler();
   Progress progress("reasoning", eval.problems, {.unit = "problems", .quiet = common.json});
   const auto answers = answer_problems(model, eval, [&](int64_t done, int64_t correct) {
@@ -71,7 +72,7 @@ void run_reasoning(const ReasoningOptions& options, const Common& common) {
 void add_reasoning(CLI::App& command, const Common& common) {
   const auto options = std::make_shared<ReasoningOptions>();
   auto& eval = options->eval;
-  command.add_option("--model", options->model, "Model folder")->required();
+  command.add_option("--model", options->model, "Model folder, or a name on the Hub")->required();
   command.add_option("--problems", eval.problems, "Fresh problems of the test split")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 28))
       ->capture_default_str();
@@ -98,7 +99,8 @@ struct PerplexityFlags {
 };
 
 void run_perplexity(const PerplexityFlags& options, const Common& common) {
-  const LoadedModel model = LoadedModel::load(options.model, parse_precision(options.dtype));
+  const LoadedModel model =
+      LoadedModel::load(model_folder(options.model, common), parse_precision(options.dtype));
   const auto documents = read_eval_documents(model, options.data);
   int64_t total = 0;
   for (const EvalDocument& document : documents) {
@@ -127,7 +129,7 @@ void run_perplexity(const PerplexityFlags& options, const Common& common) {
 
 void add_perplexity(CLI::App& command, const Common& common) {
   const auto options = std::make_shared<PerplexityFlags>();
-  command.add_option("--model", options->model, "Model folder")->required();
+  command.add_option("--model", options->model, "Model folder, or a name on the Hub")->required();
   command.add_option("--data", options->data, ".txt, .jsonl (also .gz, .zst) or a shard")
       ->required();
   command

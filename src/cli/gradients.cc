@@ -19,7 +19,7 @@ struct Options {
 void run(const Options& options, const Common& common) {
   Arena arena;
   const Precision precision = parse_precision(options.dtype);
-  Decoder decoder = load_model(options.model, precision, arena);
+  Decoder decoder = load_model(model_folder(options.model, common), precision, arena);
   allocate_gradients(decoder, precision, arena);
   const BatchFile batch = read_batch(options.tokens, true);
   const auto counted =
@@ -51,7 +51,7 @@ void run(const Options& options, const Common& common) {
 
 void add_gradients(CLI::App& command, const Common& common) {
   const auto options = std::make_shared<Options>();
-  command.add_option("--model", options->model, "Model folder")->required();
+  command.add_option("--model", options->model, "Model folder, or a name on the Hub")->required();
   command
       .add_option("--tokens", options->tokens, "safetensors with ids, segment_begin and targets")
       ->required();

@@ -17,9 +17,10 @@ struct Options {
   int64_t chunk = 512;
 };
 
-ModelConfig read_config(const Options& options) {
+ModelConfig read_config(const Options& options, const Common& common) {
   if (!options.model.empty()) {
-    return ModelConfig::load(std::filesystem::path(options.model) / "config.json");
+    return ModelConfig::load(model_folder(options.model, common, hub::Needs::config) /
+                             "config.json");
   }
   return make_config(options.preset, options.parametrization);
 }
@@ -132,7 +133,7 @@ void run(const Options& options, const Common& common) {
     inspect_training(options.recipe, common);
     return;
   }
-  const Decoder decoder(read_config(options));
+  const Decoder decoder(read_config(options, common));
   const auto report = inspect(decoder, options);
   if (common.json) {
     fmt::print("{}\n", report.dump(2));
@@ -152,7 +153,7 @@ void run(const Options& options, const Common& common) {
 
 void add_inspect(CLI::App& command, const Common& common) {
   const auto options = std::make_shared<Options>();
-  command.add_option("--model", options->model, "Model folder");
+  command.add_option("--model", options->model, "Model folder, or a name on the Hub");
   add_preset_options(command, options->preset, options->parametrization);
   command.add_option("--train", options->recipe, "Recipe whose training is forecast");
   command.add_option("--lengths", options->lengths, "Prompt lengths to report")

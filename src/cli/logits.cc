@@ -54,7 +54,7 @@ Tensor chunked_logits(const Decoder& decoder, Exec& exec, const BatchFile& batch
 void run(const Options& options, const Common& common) {
   Arena arena;
   const Precision precision = parse_precision(options.dtype);
-  const Decoder decoder = load_model(options.model, precision, arena);
+  const Decoder decoder = load_model(model_folder(options.model, common), precision, arena);
   const BatchFile batch = read_batch(options.tokens, false);
   Exec exec{&arena, nullptr, precision};
   const Tensor logits = options.chunk > 0
@@ -73,7 +73,7 @@ void run(const Options& options, const Common& common) {
 
 void add_logits(CLI::App& command, const Common& common) {
   const auto options = std::make_shared<Options>();
-  command.add_option("--model", options->model, "Model folder")->required();
+  command.add_option("--model", options->model, "Model folder, or a name on the Hub")->required();
   command.add_option("--tokens", options->tokens, "safetensors with ids and segment_begin")
       ->required();
   command.add_option("--out", options->out, "Where `logits` (T, vocabulary) goes")->required();

@@ -58,6 +58,11 @@ Precision parse_precision(const std::string& dtype) {
   return {dtype == "bf16" ? DType::bf16 : DType::f32, DType::f32};
 }
 
+std::filesystem::path model_folder(const std::string& named, const Common& common,
+                                   hub::Needs needs) {
+  return hub::resolve_model(named, needs, common.json);
+}
+
 void add_sampling_options(CLI::App& command, SamplingOptions& options) {
   command.add_option("--temperature", options.temperature, "0 takes the most probable token")
       ->capture_default_str();

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <string>
 
 #include "autograd/exec.h"
+#include "cli/commands.h"
 #include "engine/sampler.h"
+#include "hub/resolve.h"
 #include "model/config.h"
 
 namespace sambay::cli {
@@ -18,6 +21,10 @@ ModelConfig make_config(PresetOptions options, const std::string& parametrizatio
 // --dtype f32|bf16.
 void add_dtype_option(CLI::App& command, std::string& dtype);
 Precision parse_precision(const std::string& dtype);
+
+// The folder of the model that a user named: a folder, or ORG/NAME[@revision], pulled at need.
+std::filesystem::path model_folder(const std::string& named, const Common& common,
+                                   hub::Needs needs = hub::Needs::model);
 
 // --temperature, --top-k, --top-p, --min-p, --repetition-penalty, --seed.
 void add_sampling_options(CLI::App& command, SamplingOptions& options);

@@ -150,7 +150,8 @@ void run(const CLI::App& command, const Options& options, const Common& common) 
   check_options(conversation_options.generate.sampling);
   check_utf8(conversation_options.system, "--system");
   const std::string prompt = interactive ? "" : read_prompt(options, prompt_given);
-  const fs::path folder = options.model.empty() ? default_model() : fs::path(options.model);
+  const fs::path folder =
+      options.model.empty() ? default_model() : model_folder(options.model, common);
   if (!options.no_generation_config) {
     take_defaults(command, folder, conversation_options);
   }
@@ -170,8 +171,9 @@ void run(const CLI::App& command, const Options& options, const Common& common) 
 void add_run(CLI::App& command, const Common& common) {
   const auto options = std::make_shared<Options>();
   ConversationOptions& conversation = options->conversation;
-  command.add_option("model", options->model,
-                     "Model folder; else SAMBAY_MODEL, else models/tiny-reasoner");
+  command.add_option(
+      "model", options->model,
+      "Model folder, or a name on the Hub; else SAMBAY_MODEL, else models/tiny-reasoner");
   command.add_option("--prompt", options->prompt,
                      "Answer this and leave; else a conversation, or all of stdin");
   command.add_option("--system", conversation.system,

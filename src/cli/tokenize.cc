@@ -36,8 +36,8 @@ void run(const Options& options, bool text_given, const Common& common) {
   if (options.model.empty() == options.tokenizer.empty()) {
     throw CLI::ValidationError("either --model or --tokenizer is needed");
   }
-  const Tokenizer tokenizer =
-      Tokenizer::load(options.model.empty() ? options.tokenizer : options.model);
+  const Tokenizer tokenizer = Tokenizer::load(
+      options.model.empty() ? options.tokenizer : model_folder(options.model, common).string());
   const std::string text = text_given ? options.text : read_stdin();
   check_utf8(text, "text");
   const auto ids = options.decode ? parse_ids(text, tokenizer.vocab_size())
@@ -62,7 +62,8 @@ void run(const Options& options, bool text_given, const Common& common) {
 
 void add_tokenize(CLI::App& command, const Common& common) {
   const auto options = std::make_shared<Options>();
-  command.add_option("--model", options->model, "Model folder whose tokenizer to use");
+  command.add_option("--model", options->model,
+                     "Model folder, or a name on the Hub, whose tokenizer to use");
   command.add_option("--tokenizer", options->tokenizer, "A tokenizer.json");
   const auto* text = command.add_option("text", options->text, "Text, or ids; else all of stdin");
   command.add_flag("--decode", options->decode, "Ids to text");

@@ -1,13 +1,12 @@
 #include "base/files.h"
 
 #include <gmock/gmock.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
-#include <csignal>
 #include <fstream>
 
 #include "base/error.h"
+#include "support/file_size_limit.h"
 #include "support/temp_dir.h"
 
 namespace sambay {
@@ -28,26 +27,6 @@ std::string message_of(const std::function<void()>& action) {
   }
   return "";
 }
-
-// No file may grow beyond `bytes` while this lives: stands in for a full disk.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{bytes, before_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  rlimit before_{};
-  void (*handler_)(int);
-};
 
 TEST(Files, WhatIsWrittenIsReadBack) {
   const testing::TempDir dir;
@@ -113,12 +92,50 @@ TEST(Files, AFullDiskLeavesTheOldFileAlone) {
   write_atomically(path, std::string_view("old"));
   std::string message;
   {
-    const FileSizeLimit limit(1 << 16);
+    const testing::FileSizeLimit limit(1 << 16);
     message = message_of([&] { write_atomically(path, std::string(1 << 20, 'x')); });
   }
   EXPECT_EQ(message, fmt::format("[{}] cannot write: File too large", path.string()));
   EXPECT_EQ(read_text(path), "old");
   EXPECT_EQ(files_in(dir.path()), 1);
+}
+
+TEST(Files, AGrowingFileIsTakenUpAndTakesItsNameWhenWhole) {
+  const testing::TempDir dir;
+  {
+    GrowingFile file(dir / "a.part");
+    EXPECT_EQ(file.size(), 0);
+    file.write("one ");
+    EXPECT_EQ(read_text(dir / "a.part"), "one ");
+  }
+  GrowingFile file(dir / "a.part");
+  EXPECT_EQ(file.size(), 4);
+  file.write("two");
+  EXPECT_EQ(file.size(), 7);
+  file.take_name(dir / "a");
+  EXPECT_EQ(read_text(dir / "a"), "one two");
+  EXPECT_EQ(files_in(dir.path()), 1);
+}
+
+TEST(Files, AGrowingFileCanBeginAgain) {
+  const testing::TempDir dir;
+  GrowingFile file(dir / "a");
+  file.write("wrong");
+  file.clear();
+  file.write("right");
+  EXPECT_EQ(read_text(dir / "a"), "right");
+}
+
+TEST(Files, AFullDiskKeepsWhatAGrowingFileHas) {
+  const testing::TempDir dir;
+  GrowingFile file(dir / "a");
+  std::string message;
+  {
+    const testing::FileSizeLimit limit(1 << 16);
+    message = message_of([&] { file.write(std::string(1 << 20, 'x')); });
+  }
+  EXPECT_THAT(message, HasSubstr("cannot write: File too large"));
+  EXPECT_EQ(fs::file_size(dir / "a"), 1U << 16);
 }
 
 TEST(Files, AnUnusableTargetIsNamedAndNothingIsLeft) {

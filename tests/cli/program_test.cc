@@ -61,12 +61,27 @@ class Program : public ::testing::Test {
 };
 
 TEST_F(Program, EveryCommandHasHelpWithAnExample) {
-  for (const char* command :
-       {"data reasoning",  "data pack",     "data tokenizer", "eval reasoning",
-        "eval perplexity", "run",           "convert",        "tokenize",
-        "inspect",         "init",          "logits",         "gradients",
-        "train",           "plot",          "bench ceilings", "bench decode",
-        "bench positions", "bench prefill", "bench train",    "bench throughput"}) {
+  for (const char* command : {"data reasoning",
+                              "data pack",
+                              "data tokenizer",
+                              "eval reasoning",
+                              "eval perplexity",
+                              "run",
+                              "convert",
+                              "tokenize",
+                              "inspect",
+                              "init",
+                              "logits",
+                              "gradients",
+                              "train",
+                              "plot",
+                              "pull",
+                              "bench ceilings",
+                              "bench decode",
+                              "bench positions",
+                              "bench prefill",
+                              "bench train",
+                              "bench throughput"}) {
     const Outcome help = run(std::string(command) + " --help");
     EXPECT_EQ(help.exit_code, 0);
     EXPECT_THAT(help.out, HasSubstr(fmt::format("Example: sambay {} ", command)));
