@@ -47,22 +47,23 @@ class Terminal {
 
   // What was shown since the last call, up to and with `text`; all there was if it never comes.
   std::string until(const std::string& text) {
-    constexpr int patience_ms = 60'000;
-    for (size_t at; (at = shown_.find(text)) == std::string::npos;) {
-      char buffer[4096];
-      pollfd ready{terminal_, POLLIN, 0};
-      const ssize_t count =
-          poll(&ready, 1, patience_ms) == 1 ? ::read(terminal_, buffer, sizeof(buffer)) : 0;
-      if (count <= 0) {  // also EIO: the program has gone
+    while (shown_.find(text) == std::string::npos) {
+      if (!more()) {
         ADD_FAILURE() << "\"" << text << "\" never came after: " << shown_;
         return std::exchange(shown_, {});
       }
-      shown_.append(buffer, static_cast<size_t>(count));
     }
     const size_t end = shown_.find(text) + text.size();
     std::string before = shown_.substr(0, end);
     shown_.erase(0, end);
     return before;
+  }
+
+  // Waits for something to be shown.
+  void until_anything() {
+    while (shown_.empty()) {
+      ASSERT_TRUE(more());
+    }
   }
 
   int exit_code() {
@@ -75,6 +76,19 @@ class Terminal {
   }
 
  private:
+  // False if nothing comes for long, or the program has gone.
+  bool more() {
+    constexpr int patience_ms = 60'000;
+    char buffer[4096];
+    pollfd ready{terminal_, POLLIN, 0};
+    const ssize_t count =
+        poll(&ready, 1, patience_ms) == 1 ? ::read(terminal_, buffer, sizeof(buffer)) : 0;
+    if (count > 0) {
+      shown_.append(buffer, static_cast<size_t>(count));
+    }
+    return count > 0;
+  }
+
   int terminal_ = -1;
   pid_t child_ = -1;
   std::string shown_;
@@ -106,6 +120,7 @@ TEST_F(Chat, CtrlCStopsAnAnswerAndTheChatGoesOn) {
   terminal.until("> ");
   terminal.type("What is 2 times 3?\n");
   terminal.until("\n");
+  terminal.until_anything();  // the answer has begun: the line is no longer being edited
   terminal.type("\x03");
   terminal.until("tokens/s");
   terminal.until("> ");

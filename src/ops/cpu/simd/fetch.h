@@ -22,7 +22,10 @@ struct Fetch {
         row_bytes_(width * static_cast<int64_t>(sizeof(T))),
         stride_(stride * static_cast<int64_t>(sizeof(T))),
         rows_(rows) {
-    if (stride_ == row_bytes_ && rows_ > 0) {
+    if (rows_ <= 0) {
+      return;
+    }
+    if (stride_ == row_bytes_) {
       row_bytes_ *= rows_;
       rows_ = 1;
     }
