@@ -53,12 +53,12 @@ def recipe(architecture, seed, size, options, validation_rows):
         "data": {
             "sources": [{"shard": "../data/train.safetensors", "weight": 1.0}],
             "row_length": 1024,
-            "rows": 4,
+            "rows": options.batch_tokens // 1024,
             "whole_documents": False,
             "validation": "../data/valid.safetensors",
             "validation_rows": validation_rows,
         },
-        "batch_tokens": 4096,
+        "batch_tokens": options.batch_tokens,
         "steps": options.steps,
         "optimizer": {
             "learning_rate": options.learning_rate,
@@ -84,7 +84,8 @@ def recipe(architecture, seed, size, options, validation_rows):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--parameters", type=int, default=10_000_000, help="of each model (%(default)s)")
-    p.add_argument("--steps", type=int, default=1000, help="of 4,096 tokens (%(default)s)")
+    p.add_argument("--steps", type=int, default=1000, help="of each run (%(default)s)")
+    p.add_argument("--batch-tokens", type=int, default=4096, help="of a step, a multiple of 1,024 (%(default)s)")
     p.add_argument("--learning-rate", type=float, default=0.002, help="of the base depth (%(default)s)")
     p.add_argument("--seeds", type=int, default=3, help="runs of each architecture (%(default)s)")
     options = p.parse_args()
