@@ -4,8 +4,8 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "cli/chat.h"
 #include "cli/commands.h"
-#include "cli/line_editor.h"
 #include "cli/options.h"
 #include "cli/thinking_printer.h"
 #include "engine/conversation.h"
@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string model, prompt, dtype = "f32", thinking;
+  std::string model, prompt, load, dtype = "f32", thinking;
   bool no_generation_config = false;
   ConversationOptions conversation{.generate = {.max_tokens = 2048}};
 };
@@ -82,32 +82,12 @@ void answer_once(Conversation& conversation, const LoadedModel& model, const std
   fmt::print("{}\n", json ? to_json(answer, model.tokenizer).dump() : "");
 }
 
-void converse(Conversation& conversation, const LoadedModel& model, const About& about,
-              ThinkingPrinter& printer) {
+void greet(const LoadedModel& model, const About& about) {
   fmt::print("{}\n", about.about.empty() ? model.decoder.config().name : about.about);
   for (const std::string& example : about.examples) {
     fmt::print("  {}\n", example);
   }
-  fmt::print("Ctrl-C stops an answer, Ctrl-D leaves.\n\n");
-  LineEditor editor("> ");
-  while (const auto line = editor.read()) {
-    if (line->find_first_not_of(" \t") == std::string::npos) {
-      continue;
-    }
-    const Generation answer = conversation
-                                  .ask(*line,
-                                       [&](const ThinkingSplitter::Part& part) {
-                                         printer.print(part);
-                                         return !LineEditor::take_interrupt();
-                                       })
-                                  .generation;
-    printer.end();
-    fmt::print("\n[{}{} tokens, {:.0f} tokens/s; prompt of {} in {:.0f} ms]\n\n",
-               answer.reason == FinishReason::stop ? "" : fmt::format("{}: ", name(answer.reason)),
-               answer.sampled_tokens, answer.decode_rate(), answer.prompt_tokens,
-               answer.prefill_seconds * 1000);
-  }
-  fmt::print("\n");
+  fmt::print("Ctrl-C stops an answer, Ctrl-D leaves; /help lists commands.\n\n");
 }
 
 // What the model's generation_config.json asks for and the command line does not.
@@ -125,6 +105,26 @@ void take_defaults(const CLI::App& command, const fs::path& folder, Conversation
     generate.max_tokens = defaults->max_tokens.value_or(generate.max_tokens);
   }
   options.max_length = defaults->max_length;
+}
+
+// What the saved chat was set to, but for what the command line gives.
+AnswerSettings saved_settings(const CLI::App& command, const SavedChat& chat,
+                              AnswerSettings settings) {
+  const auto given = [&](const char* option) { return command.get_option(option)->count() > 0; };
+  set_sampling_defaults(command, settings.sampling, chat.settings.sampling);
+  if (!given("--seed")) {
+    settings.sampling.seed = chat.settings.sampling.seed;
+  }
+  if (!given("--max-tokens")) {
+    settings.max_tokens = chat.settings.max_tokens;
+  }
+  if (!given("--stop")) {
+    settings.stop_texts = chat.settings.stop_texts;
+  }
+  if (!given("--max-thinking-tokens")) {
+    settings.max_thinking_tokens = chat.settings.max_thinking_tokens;
+  }
+  return settings;
 }
 
 std::string read_prompt(const Options& options, bool prompt_given) {
@@ -158,9 +158,16 @@ void run(const CLI::App& command, const Options& options, const Common& common) 
   const ChatSettings settings = ChatSettings::load(folder);
   const LoadedModel model = LoadedModel::load(folder, parse_precision(options.dtype));
   Conversation conversation(model, settings, std::move(conversation_options));
+  const SettingsOf settings_of = [&, asked_for = conversation.settings()](const SavedChat& chat) {
+    return saved_settings(command, chat, asked_for);
+  };
+  if (!options.load.empty()) {
+    load_chat(conversation, options.load, settings_of);
+  }
   ThinkingPrinter printer(parse_thinking_display(options.thinking));
   if (interactive) {
-    converse(conversation, model, settings.about, printer);
+    greet(model, settings.about);
+    converse(conversation, settings_of, printer);
   } else {
     answer_once(conversation, model, prompt, printer, common.json);
   }
@@ -176,8 +183,14 @@ void add_run(CLI::App& command, const Common& common) {
       "Model folder, or a name on the Hub; else SAMBAY_MODEL, else models/tiny-reasoner");
   command.add_option("--prompt", options->prompt,
                      "Answer this and leave; else a conversation, or all of stdin");
-  command.add_option("--system", conversation.system,
-                     "What the model is told first, if its chat template has a place for it");
+  auto* system =
+      command.add_option("--system", conversation.system,
+                         "What the model is told first, if its chat template has a place for it");
+  command
+      .add_option("--load", options->load,
+                  "Go on with a conversation that /save wrote; what it was set to counts unless "
+                  "options here say otherwise")
+      ->excludes(system);
   add_sampling_options(command, conversation.generate.sampling);
   command
       .add_option("--max-tokens", conversation.generate.max_tokens, "Tokens of an answer at most")

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "model/weights.h"
 
 namespace sambay {
 namespace {
@@ -107,8 +108,8 @@ Conversation::Prompt Conversation::templated(const std::string& question) {
   }
   messages.push_back({{"role", "user"}, {"content", question}});
   const std::string text = settings_->chat_template->render(messages, true);
-  messages_ = std::move(messages);
-  return {new_part(model_->tokenizer.encode(text)), opens_thinking(text, marks_)};
+  return {new_part(model_->tokenizer.encode(text)), std::move(messages),
+          opens_thinking(text, marks_)};
 }
 
 std::vector<int32_t> Conversation::new_part(std::vector<int32_t> ids) {
@@ -123,13 +124,17 @@ std::vector<int32_t> Conversation::new_part(std::vector<int32_t> ids) {
   return ids;
 }
 
-Conversation::Prompt Conversation::marked(std::string_view question) {
-  Prompt prompt;
+Conversation::Prompt Conversation::marked(const std::string& question) {
+  Prompt prompt{.messages = jinja::Json::array()};
   if (!multi_turn()) {
     session_.reset();
-  } else if (unfinished_) {
-    prompt.ids.push_back(format_->end_id());
+  } else if (!session_.ids().empty()) {
+    prompt.messages = messages_;
+    if (unfinished_) {
+      prompt.ids.push_back(format_->end_id());
+    }
   }
+  prompt.messages.push_back({{"role", "user"}, {"content", question}});
   const auto ids = format_->prompt(question);
   prompt.ids.insert(prompt.ids.end(), ids.begin(), ids.end());
   return prompt;
@@ -137,7 +142,7 @@ Conversation::Prompt Conversation::marked(std::string_view question) {
 
 Conversation::Prompt Conversation::bare(std::string_view text) {
   session_.reset();
-  Prompt prompt;
+  Prompt prompt{.messages = jinja::Json::array()};
   const std::string bos = settings_->tokenizer.special_token("bos_token");
   if (settings_->tokenizer.add_bos_token && !bos.empty() && model_->tokenizer.id_of(bos)) {
     prompt.ids.push_back(*model_->tokenizer.id_of(bos));
@@ -149,9 +154,7 @@ Conversation::Prompt Conversation::bare(std::string_view text) {
 
 Answer Conversation::ask(const std::string& question, const SpeechCallback& callback) {
   const bool by_template = !options_.raw && settings_->chat_template;
-  const Prompt prompt = by_template ? templated(question)
-                        : format_   ? marked(question)
-                                    : bare(question);
+  Prompt prompt = by_template ? templated(question) : format_ ? marked(question) : bare(question);
   GenerateOptions options = options_.generate;
   if (options_.max_length) {
     const int64_t left = *options_.max_length - std::ssize(session_.ids()) - std::ssize(prompt.ids);
@@ -180,10 +183,73 @@ Answer Conversation::ask(const std::string& question, const SpeechCallback& call
   });
   take(splitter.finish());
   unfinished_ = answer.generation.reason != FinishReason::stop;
-  if (by_template) {
+  messages_ = std::move(prompt.messages);
+  if (by_template || format_) {
     messages_.push_back({{"role", "assistant"}, {"content", answer.generation.text}});
   }
   return answer;
+}
+
+ChatPartner Conversation::partner() const {
+  const bool by_template = !options_.raw && settings_->chat_template;
+  return {model_->decoder.config().name, fingerprint(model_->decoder),
+          fingerprint(model_->tokenizer.spec()), name(model_->precision.compute),
+          by_template ? "template"
+          : format_   ? "marks"
+                      : "text"};
+}
+
+SavedChat Conversation::save() const {
+  SavedChat chat{partner(), settings(), {}, unfinished_, session_.save()};
+  for (const auto& message : messages_) {
+    chat.messages.push_back(
+        {message["role"].get<std::string>(), message["content"].get<std::string>()});
+  }
+  return chat;
+}
+
+void Conversation::restore(const SavedChat& chat) {
+  const ChatPartner ours = partner();
+  const ChatPartner& theirs = chat.partner;
+  if (theirs.model != ours.model) {
+    fail("chat", "it was with the model \"{}\", this one is \"{}\"", theirs.model, ours.model);
+  }
+  const auto same = [&](const char* what, const std::string& theirs_is,
+                        const std::string& ours_is) {
+    if (theirs_is != ours_is) {
+      fail("chat", "it was with another \"{}\": {} {}, this one has {}", ours.model, what,
+           theirs_is, ours_is);
+    }
+  };
+  same("dtype", theirs.dtype, ours.dtype);
+  same("weights", theirs.weights, ours.weights);
+  same("tokenizer", theirs.tokenizer, ours.tokenizer);
+  same("format of questions", theirs.format, ours.format);
+  session_.restore(chat.session);
+  messages_ = jinja::Json::array();
+  for (const ChatMessage& message : chat.messages) {
+    messages_.push_back({{"role", message.role}, {"content", message.content}});
+  }
+  unfinished_ = chat.unfinished;
+}
+
+AnswerSettings Conversation::settings() const {
+  const GenerateOptions& generate = options_.generate;
+  return {generate.sampling, generate.max_tokens, generate.stop_texts,
+          options_.max_thinking_tokens};
+}
+
+void Conversation::set(const AnswerSettings& settings) {
+  GenerateOptions& generate = options_.generate;
+  generate.sampling = settings.sampling;
+  generate.max_tokens = settings.max_tokens;
+  generate.stop_texts = settings.stop_texts;
+  options_.max_thinking_tokens = settings.max_thinking_tokens;
+}
+
+int64_t Conversation::questions() const {
+  return std::count_if(messages_.begin(), messages_.end(),
+                       [](const auto& message) { return message["role"] == "user"; });
 }
 
 }  // namespace sambay

@@ -9,6 +9,7 @@
 
 #include "engine/about.h"
 #include "engine/generator.h"
+#include "engine/saved_chat.h"
 #include "formats/generation_config.h"
 #include "formats/tokenizer_config.h"
 #include "text/chat.h"
@@ -63,18 +64,32 @@ class Conversation {
   Conversation(const LoadedModel& model, const ChatSettings& settings, ConversationOptions options);
 
   // Throws Error as Session::generate does, if the template refuses the conversation, or if
-  // nothing is left of max_length.
+  // nothing is left of max_length; the question then counts as not asked.
   Answer ask(const std::string& question, const SpeechCallback& callback = {});
+
+  // All there is, and back: what is asked next is answered to the bit as if the conversation had
+  // never stopped, and nothing of what was said is computed again. The settings are for the caller
+  // to take or leave. restore throws Error, and leaves the conversation as it was, if the saved one
+  // was with another model.
+  SavedChat save() const;
+  void restore(const SavedChat& chat);
+
+  AnswerSettings settings() const;
+  void set(const AnswerSettings& settings);
+  int64_t length() const { return std::ssize(session_.ids()); }  // tokens
+  int64_t questions() const;
 
  private:
   struct Prompt {
     std::vector<int32_t> ids;
+    jinja::Json messages;  // with the question
     bool opens_thinking = false;
   };
+  ChatPartner partner() const;
   void add_stop_tokens();
   bool multi_turn() const;
   Prompt templated(const std::string& question);
-  Prompt marked(std::string_view question);
+  Prompt marked(const std::string& question);
   Prompt bare(std::string_view text);
   // What of the whole prompt is new, if it goes on from what the session has; else all of it.
   std::vector<int32_t> new_part(std::vector<int32_t> ids);

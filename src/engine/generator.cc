@@ -59,6 +59,15 @@ class Flight {
     result.prompt_tokens = static_cast<int64_t>(feed_.size());
   }
 
+  // What the sequence has behind it: its tokens, and where its random numbers are.
+  void go_on_from(std::span<const int32_t> ids, const std::optional<RngState>& random) {
+    if (random && random->seed == options_->sampling.seed) {
+      sampler_ = Sampler(options_->sampling, *random);
+      sampler_.accept(feed_);
+    }
+    sampler_.accept(ids);
+  }
+
   // Adds the next rows, at most `room`, to a forward; says how many.
   int64_t add_rows(ForwardInput& input, std::vector<int32_t>& ids, int64_t room) {
     const auto waiting = std::span(feed_).subspan(fed_);
@@ -114,6 +123,7 @@ class Flight {
   }
 
   bool over() const { return over_; }
+  const RngState& random() const { return sampler_.random(); }
   std::vector<int32_t> unfed() const {
     return {feed_.begin() + static_cast<ptrdiff_t>(fed_), feed_.end()};
   }
@@ -317,15 +327,22 @@ Generation Session::generate(std::span<const int32_t> prompt, const GenerateOpti
   std::vector<int32_t> feed = unfed_;
   feed.insert(feed.end(), prompt.begin(), prompt.end());
   Flight flight(*model_, state_, std::move(feed), options);
+  flight.go_on_from(ids_, random_);
   Flight* const flights[] = {&flight};
   std::vector<std::string> pieces;
-  while (!flight.over()) {
-    step(*model_, flights, chunk_, pieces);
-    const bool go_on = !callback || callback(pieces[0]);
-    if (!go_on && !flight.over()) {
-      flight.end(FinishReason::cancelled);
+  try {
+    while (!flight.over()) {
+      step(*model_, flights, chunk_, pieces);
+      const bool go_on = !callback || callback(pieces[0]);
+      if (!go_on && !flight.over()) {
+        flight.end(FinishReason::cancelled);
+      }
     }
+  } catch (...) {  // nobody knows how far the state went on
+    reset();
+    throw;
   }
+  random_ = flight.random();
   unfed_ = flight.unfed();
   ids_.insert(ids_.end(), prompt.begin(), prompt.end());
   ids_.insert(ids_.end(), flight.result.ids.begin(), flight.result.ids.end());
@@ -339,6 +356,24 @@ void Session::reset() {
   state_.reset();
   ids_.clear();
   unfed_.clear();
+}
+
+SessionImage Session::save() const {
+  return {ids_, state_.save(), random_};
+}
+
+void Session::restore(const SessionImage& image) {
+  check_ids(image.ids, model_->decoder.config().vocab_size);
+  SequenceState state(model_->decoder.state_spec(model_->precision), *model_->arena);
+  state.restore(image.state);
+  if (state.length() > std::ssize(image.ids)) {
+    fail("session", "{} tokens: expected at least the {} of its state", image.ids.size(),
+         state.length());
+  }
+  state_ = std::move(state);
+  ids_ = image.ids;
+  unfed_.assign(ids_.begin() + state_.length(), ids_.end());
+  random_ = image.random;
 }
 
 std::vector<Generation> generate_many(const LoadedModel& model,

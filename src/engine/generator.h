@@ -66,17 +66,28 @@ using TextCallback = std::function<bool(std::string_view piece)>;
 // that activations stay small whatever the prompt's length.
 inline constexpr int64_t default_chunk = 512;
 
+// A session at rest: what it takes to go on as if it had never stopped.
+struct SessionImage {
+  std::vector<int32_t> ids;        // all tokens so far
+  std::vector<std::byte> state;    // of those that were fed: SequenceState::save()
+  std::optional<RngState> random;  // where the random numbers go on, once some were drawn
+};
+
 // One sequence that goes on from call to call, as a conversation does. The model must outlive it.
 class Session {
  public:
   explicit Session(const LoadedModel& model, int64_t chunk = default_chunk);
 
-  // Appends the prompt to what was said so far and generates. Throws Error if the prompt and the
-  // last token said are both empty, or an id is not one of the model's.
+  // Appends the prompt to what was said so far and generates; random numbers go on from call to
+  // call unless the seed changes. Throws Error if the prompt and the last token said are both
+  // empty, or an id is not one of the model's; what fails later, a forward, resets the session.
   Generation generate(std::span<const int32_t> prompt, const GenerateOptions& options,
                       const TextCallback& callback = {});
-  // Forgets everything said so far.
+  // Forgets everything said so far, but not where the random numbers are.
   void reset();
+  SessionImage save() const;
+  // Throws Error, and leaves the session as it was, if the image does not fit the model.
+  void restore(const SessionImage& image);
   int64_t length() const { return state_.length(); }
   // All tokens so far, prompts' and sampled, stop tokens too.
   std::span<const int32_t> ids() const { return ids_; }
@@ -88,6 +99,7 @@ class Session {
   std::vector<int32_t> ids_;
   // Sampled last, and not yet fed: the next prompt follows it.
   std::vector<int32_t> unfed_;
+  std::optional<RngState> random_;
 };
 
 struct GenerationRequest {

@@ -112,7 +112,10 @@ void check_options(const SamplingOptions& o) {
 }
 
 Sampler::Sampler(const SamplingOptions& options)
-    : options_(options), rng_(options.seed, "sampling") {
+    : Sampler(options, Rng(options.seed, "sampling").state()) {}
+
+Sampler::Sampler(const SamplingOptions& options, const RngState& random)
+    : options_(options), rng_(random) {
   check_options(options);
 }
 

@@ -44,12 +44,15 @@ struct SampledToken {
 class Sampler {
  public:
   explicit Sampler(const SamplingOptions& options);
+  // Goes on with random numbers where another left off.
+  Sampler(const SamplingOptions& options, const RngState& random);
 
   // Tokens that count as having occurred.
   void accept(std::span<const int32_t> ids);
   // Of the logits (vocabulary) of one position; the token counts as having occurred. Throws Error
   // if a logit is NaN or positive infinity.
   SampledToken next(std::span<const float> logits);
+  const RngState& random() const { return rng_.state(); }
 
  private:
   int32_t draw(std::span<const float> logits);

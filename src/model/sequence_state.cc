@@ -1,8 +1,9 @@
 #include "model/sequence_state.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
+
+#include "base/hash.h"
 
 namespace sambay {
 namespace {
@@ -25,16 +26,6 @@ int64_t pages_for(int64_t tokens) {
   return (tokens + page_tokens - 1) / page_tokens;
 }
 
-// Detects damage, not malice: a forged image is caught by its size and may hold any numbers.
-uint64_t hash(std::span<const std::byte> bytes, uint64_t h = 0x9e3779b97f4a7c15) {
-  for (size_t i = 0; i < bytes.size(); i += sizeof(uint64_t)) {
-    uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + i, std::min(sizeof word, bytes.size() - i));
-    h = std::rotl((h ^ word) * 0xff51afd7ed558ccd, 29);
-  }
-  return h ^ bytes.size();
-}
-
 uint64_t fingerprint(const ModelStateSpec& spec) {
   std::string text;
   for (const auto& layer : spec) {
@@ -44,7 +35,7 @@ uint64_t fingerprint(const ModelStateSpec& spec) {
     }
     text += '|';
   }
-  return hash(std::as_bytes(std::span(text)));
+  return hash_bytes(std::as_bytes(std::span(text)));
 }
 
 // How many tokens of a buffer an image of `length` tokens holds; 1 for what is no token's.
@@ -188,7 +179,7 @@ std::vector<std::byte> SequenceState::save() const {
     }
   }
   const ImageHeader header{image_magic, fingerprint(spec_), length_,
-                           hash(std::span(image).subspan(sizeof(ImageHeader)))};
+                           hash_bytes(std::span(image).subspan(sizeof(ImageHeader)))};
   std::memcpy(image.data(), &header, sizeof header);
   return image;
 }
@@ -218,7 +209,8 @@ void SequenceState::restore(std::span<const std::byte> image) {
     fail("state", "an image of {} tokens has {} bytes, got {}", header.length, expected,
          image.size());
   }
-  if (hash(image.subspan(sizeof header)) != header.content) {
+  // Damage, not malice: a forged image may hold any numbers.
+  if (hash_bytes(image.subspan(sizeof header)) != header.content) {
     fail("state", "the image is damaged");
   }
 

@@ -1,8 +1,10 @@
 #include "model/weights.h"
 
 #include "base/files.h"
+#include "base/hash.h"
 #include "base/json_fields.h"
 #include "base/new_folder.h"
+#include "base/threads.h"
 #include "formats/cast.h"
 #include "formats/weight_files.h"
 #include "model/layouts.h"
@@ -74,6 +76,23 @@ void save_model(const Decoder& decoder, const std::filesystem::path& folder, DTy
   write_safetensors(made.path() / weights_file, tensors, {{"format", "sambay"}});
   write_atomically(made.path() / config_file, decoder.config().to_json().dump(2) + "\n");
   made.finish();
+}
+
+std::string fingerprint(const Decoder& decoder) {
+  const auto& params = decoder.params().all();
+  std::vector<uint64_t> hashes(params.size());
+  parallel_for(std::ssize(params), [&](int64_t i) {
+    const Param& param = params[static_cast<size_t>(i)];
+    const Tensor value =
+        param.weight.value.contiguous() ? param.weight.value : param.weight.value.clone();
+    const std::string what = fmt::format("{} {}", param.name, name(value.dtype()));
+    hashes[static_cast<size_t>(i)] =
+        hash_bytes({static_cast<const std::byte*>(value.raw()), value.bytes()},
+                   hash_bytes(std::as_bytes(std::span(what))));
+  });
+  const std::string config = decoder.config().to_json().dump();
+  return fmt::format("{:016x}", hash_bytes(std::as_bytes(std::span(hashes)),
+                                           hash_bytes(std::as_bytes(std::span(config)))));
 }
 
 }  // namespace sambay

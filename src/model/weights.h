@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include "model/decoder.h"
 
@@ -25,6 +26,9 @@ Decoder load_model(const std::filesystem::path& folder, const Precision& precisi
 // config.json and model.safetensors; matrices in `matrix_dtype`, the rest in f32. The folder
 // appears whole or not at all; throws Error if it exists and is not empty.
 void save_model(const Decoder& decoder, const std::filesystem::path& folder, DType matrix_dtype);
+
+// 16 hexadecimal digits that differ when configs or weights do, or the dtypes that these are in.
+std::string fingerprint(const Decoder& decoder);
 
 // Gives every parameter a zeroed gradient buffer in accum.
 void allocate_gradients(Decoder& decoder, const Precision& precision, Arena& arena);

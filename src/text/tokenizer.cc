@@ -204,6 +204,10 @@ const std::vector<AddedToken>& Tokenizer::added_tokens() const {
   return impl_->spec.added;
 }
 
+const TokenizerSpec& Tokenizer::spec() const {
+  return impl_->spec;
+}
+
 std::string StreamDecoder::push(int32_t id) {
   if (skip_special_ && tokenizer_->is_special(id)) {
     return "";

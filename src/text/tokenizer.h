@@ -50,6 +50,8 @@ class Tokenizer {
   std::optional<int32_t> id_of(std::string_view token) const;
   bool is_special(int32_t id) const;
   const std::vector<AddedToken>& added_tokens() const;
+  // What it was made from.
+  const TokenizerSpec& spec() const;
 
  private:
   struct Impl;

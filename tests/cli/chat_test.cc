@@ -75,8 +75,9 @@ class Terminal {
     }
   }
 
-  // Types Ctrl-D until the program ends, for one typed while the line editor takes the terminal
-  // over or gives it back is lost. The exit code, or the negative signal.
+  // Types Ctrl-D until the program ends: one typed while the line editor takes the terminal over or
+  // gives it back is lost, or becomes a part of the line, which Ctrl-U empties. The exit code, or
+  // the negative signal.
   int leave() {
     const auto end = std::min(deadline_, Clock::now() + seconds(20));
     int status = 0;
@@ -87,7 +88,7 @@ class Terminal {
         waitpid(child_, &status, 0);
         break;
       }
-      type("\x04");
+      type("\x15\x04");
       const auto next = std::min(end, Clock::now() + seconds(1));
       while (more(next)) {
       }
@@ -173,7 +174,9 @@ TEST_F(Chat, AnswersWithItsSpeedAndLeavesAtCtrlD) {
 }
 
 TEST_F(Chat, CtrlCStopsAnAnswerAndTheChatGoesOn) {
-  Terminal terminal(SAMBAY_PROGRAM, {"run", model(), "--raw", "--max-tokens", "100000000"});
+  Terminal terminal(SAMBAY_PROGRAM, {"run", model(), "--raw", "--max-tokens", "100000000",
+                                     // What was said is said again: the answer never ends.
+                                     "--repetition-penalty", "0.01"});
   terminal.until("> ");
   terminal.type("What is 2 times 3?\n");
   // More than the question's echo: the answer has begun, and the line is no longer being edited.
