@@ -60,9 +60,12 @@ json to_json(const SavedChat& chat) {
 
 SamplingOptions read_sampling(const json& from, const std::string& where) {
   JsonFields fields(from, where);
-  // A float survives as the double that it is.
   const auto number = [&](const char* field) {
-    return static_cast<float>(fields.required<double>(field));
+    const auto value = fields.required<double>(field);
+    if (std::abs(value) > std::numeric_limits<float>::max()) {
+      fail(where, "{}: {} is too large", field, value);
+    }
+    return static_cast<float>(value);
   };
   SamplingOptions options{
       .temperature = number("temperature"),

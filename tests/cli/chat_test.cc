@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/files.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
 
@@ -185,6 +186,69 @@ TEST_F(Chat, CtrlCStopsAnAnswerAndTheChatGoesOn) {
   terminal.until("[cancelled: ");
   terminal.until("> ");
   EXPECT_EQ(terminal.leave(), 0);
+}
+
+TEST_F(Chat, CommandsAreListedAndMistakesEndNothing) {
+  Terminal terminal(SAMBAY_PROGRAM, {"run", model(), "--max-tokens", "5"});
+  terminal.until("> ");
+  const auto expect = [&](const std::string& typed, const std::string& shown) {
+    terminal.type(typed + "\n");
+    terminal.until(shown);
+    terminal.until("> ");
+  };
+  expect("/help", "/save FILE");
+  expect("/nonsense", "[chat] /nonsense: no such command");
+  expect("/save", "[chat] /save: expected FILE");
+  expect("/load " + (folder_ / "none").string(), "none]");
+  expect("/load " + (folder_ / "model/model.safetensors").string(), "not a saved chat");
+  expect(" /etc is a folder?", "tokens/s");
+  terminal.type("/quit\n");
+  EXPECT_EQ(terminal.leave(), 0);
+}
+
+// The answer and what is said of it but for the speeds.
+std::string answer_to(Terminal& terminal, const std::string& question) {
+  terminal.type(question + "\n");
+  std::string shown = terminal.until("tokens/s") + terminal.until(" in ");
+  shown.erase(0, shown.rfind(question) + question.size());
+  const size_t count = shown.rfind(" tokens, "), behind = shown.rfind(" tokens/s");
+  return count < behind ? shown.erase(count, behind - count) : shown;
+}
+
+TEST_F(Chat, IsSavedAndGoesOnInAnotherProcess) {
+  write_atomically(folder_ / "model/chat.json",
+                   R"({"about": "tiny", "examples": [], "multi_turn": true})");
+  const std::string chat = (folder_ / "chat").string();
+  std::string expected;
+  {
+    Terminal terminal(SAMBAY_PROGRAM,
+                      {"run", model(), "--max-tokens", "9", "--temperature", "1", "--seed", "3"});
+    terminal.until("> ");
+    answer_to(terminal, "What is 2 times 3?");
+    terminal.until("> ");
+    terminal.type("/save " + chat + "\n");
+    terminal.until("[saved 1 question");
+    terminal.until("> ");
+    expected = answer_to(terminal, "And 4 times 5?");
+    terminal.until("> ");
+    EXPECT_EQ(terminal.leave(), 0);
+  }
+  for (const bool at_start : {true, false}) {
+    std::vector<std::string> arguments = {"run", model()};
+    if (at_start) {
+      arguments.insert(arguments.end(), {"--load", chat});
+    }
+    Terminal terminal(SAMBAY_PROGRAM, arguments);
+    terminal.until("> ");
+    if (!at_start) {
+      terminal.type("/load " + chat + "\n");
+      terminal.until("[loaded 1 question");
+      terminal.until("> ");
+    }
+    EXPECT_EQ(answer_to(terminal, "And 4 times 5?"), expected);
+    terminal.until("> ");
+    EXPECT_EQ(terminal.leave(), 0);
+  }
 }
 
 }  // namespace

@@ -108,6 +108,8 @@ TEST_F(Program, FaultsAreOneLineAndExitCodeOne) {
   expect_fault("run {}/model --prompt $(printf '\\377')", 1, "not UTF-8");
   expect_fault("run {}/model <{}/bad.txt", 1, "not UTF-8");
   expect_fault("run {}/model", 1, "empty");
+  expect_fault("run {}/model --prompt x --load {}/bad.txt", 1, "bad.txt");
+  expect_fault("run {}/model --prompt x --load {}/none", 1, "none");
   expect_fault("tokenize --tokenizer {}/broken.json x", 1, "broken.json");
   expect_fault("tokenize --model {}/model --decode '1 x'", 1, "\"x\"");
   expect_fault("eval perplexity --model {}/model --data {}/empty.txt", 1, "no text");

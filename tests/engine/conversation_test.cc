@@ -139,6 +139,39 @@ TEST(Conversation, TooLongThinkingIsEnded) {
   EXPECT_EQ(answer.thinking + answer.answer, answer.generation.text);
 }
 
+// As reasoning models' templates do: of earlier answers only what follows the thinking remains.
+TEST(Conversation, ThinkingThatTheTemplateLeavesOutOfHistoryIsForgotten) {
+  ChatSettings settings = with_template(
+      "{% for m in messages %}{{ '<|' + m.role + '|>' + m.content.split('+')[-1] + '<|end|>' }}"
+      "{% endfor %}{{ '<|assistant|><think>' if add_generation_prompt }}");
+  // The end of thinking is put in, so that there is some, and an answer behind it.
+  ConversationOptions limited = options(9);
+  limited.max_thinking_tokens = 3;
+  settings.about.thinking = ThinkingMarks{"<think>", "+"};
+  Conversation conversation(model(), settings, limited);
+  const Answer first = conversation.ask("1");
+  ASSERT_THAT(first.thinking, HasSubstr("+"));
+  const std::string kept =
+      first.generation.text.substr(first.generation.text.find_last_of('+') + 1);
+  conversation.set({.max_tokens = 5, .max_thinking_tokens = 100});
+  const Answer second = conversation.ask("2");
+  const std::string prompt =
+      "<|user|>1<|end|><|assistant|>" + kept + "<|end|><|user|>2<|end|><|assistant|><think>";
+  EXPECT_EQ(second.generation.ids, generate(prompt, 5).ids);
+  EXPECT_EQ(second.generation.prompt_tokens, std::ssize(model().tokenizer.encode(prompt)));
+}
+
+TEST(Conversation, AQuestionThatFailsCountsAsNotAsked) {
+  const ChatSettings settings = with_template(plain_template);
+  ConversationOptions limited = options(2);
+  limited.max_length = 30;
+  Conversation conversation(model(), settings, limited);
+  EXPECT_THROW(conversation.ask(std::string(100, '1')), Error);
+  EXPECT_EQ(conversation.ask("1+1?").generation.ids,
+            generate("<|user|>1+1?<|end|><|assistant|>", 2).ids);
+  EXPECT_EQ(conversation.questions(), 1);
+}
+
 TEST(Conversation, ItEndsAtItsLength) {
   const ChatSettings settings = with_template(plain_template);
   ConversationOptions limited = options(100);
