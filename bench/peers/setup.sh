@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# Makes .venv beside this file: the Python packages that the comparisons with other programs need.
+# Makes .venv beside this file: the Python packages that the comparisons with other programs need. "setup.sh tokenizers": only
+# those of tokenizer.py.
 # PyTorch's wheel is linked with CUDA. Only its CPU kernels are measured, so instead of gigabytes of CUDA packages it gets
 # empty libraries of the same names, whose every function answers "no device".
 set -euo pipefail
 cd "$(dirname "$0")"
 
 torch_version=2.15.0
+tokenizers_version=0.23.3
 
 [ -d .venv ] || python3 -m venv .venv
+.venv/bin/pip install --quiet --no-deps "tokenizers==$tokenizers_version"
+if [ "${1:-all}" = tokenizers ]; then
+  exit
+fi
 .venv/bin/pip install --quiet --no-deps "torch==$torch_version"
 .venv/bin/pip install --quiet filelock fsspec jinja2 networkx numpy setuptools sympy typing-extensions
 

@@ -125,7 +125,7 @@ std::vector<int32_t> Conversation::new_part(std::vector<int32_t> ids) {
 }
 
 Conversation::Prompt Conversation::marked(const std::string& question) {
-  Prompt prompt{.messages = jinja::Json::array()};
+  Prompt prompt;
   if (!multi_turn()) {
     session_.reset();
   } else if (!session_.ids().empty()) {
@@ -142,7 +142,7 @@ Conversation::Prompt Conversation::marked(const std::string& question) {
 
 Conversation::Prompt Conversation::bare(std::string_view text) {
   session_.reset();
-  Prompt prompt{.messages = jinja::Json::array()};
+  Prompt prompt;
   const std::string bos = settings_->tokenizer.special_token("bos_token");
   if (settings_->tokenizer.add_bos_token && !bos.empty() && model_->tokenizer.id_of(bos)) {
     prompt.ids.push_back(*model_->tokenizer.id_of(bos));

@@ -82,7 +82,7 @@ class Conversation {
  private:
   struct Prompt {
     std::vector<int32_t> ids;
-    jinja::Json messages;  // with the question
+    jinja::Json messages = jinja::Json::array();  // with the question
     bool opens_thinking = false;
   };
   ChatPartner partner() const;
