@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "text/known_splits.h"
 #include "text/utf8.h"
 
 namespace sambay {
@@ -115,6 +116,8 @@ Code compile(const std::string& pattern, std::string_view tag) {
 struct Splitter::Rule {
   Code code;
   SplitRule rule;
+  std::optional<KnownSplit> known =
+      rule.keep_matches ? KnownSplit::find(rule.pattern) : std::nullopt;
 
   // Where the first match at or after `from` begins and ends; (npos, npos) if there is none.
   std::pair<size_t, size_t> find(std::string_view text, size_t from) const {
@@ -139,6 +142,10 @@ struct Splitter::Rule {
   }
 
   void apply(std::string_view text, std::vector<std::string_view>& pieces) const {
+    if (known) {
+      known->split(text, pieces);
+      return;
+    }
     size_t gap = 0, from = 0;  // everything before `gap` is given out
     const auto emit = [&](size_t begin, size_t end, bool keep) {
       if (keep && begin < end) {
@@ -166,7 +173,7 @@ struct Splitter::Rule {
 
 Splitter::Splitter(const std::vector<SplitRule>& rules, std::string_view tag) {
   for (const SplitRule& rule : rules) {
-    rules_.push_back({compile(rule.pattern, tag), rule});
+    rules_.push_back({.code = compile(rule.pattern, tag), .rule = rule});
   }
 }
 
@@ -178,7 +185,9 @@ void Splitter::split(std::string_view text, std::vector<std::string_view>& piece
   std::vector<std::string_view> before, after;
   while (!text.empty()) {
     const size_t valid = utf8_valid_prefix(text);
-    if (valid > 0) {
+    if (valid > 0 && rules_.size() == 1) {
+      rules_[0].apply(text.substr(0, valid), pieces);
+    } else if (valid > 0) {
       before.assign(1, text.substr(0, valid));
       for (const Rule& rule : rules_) {
         after.clear();
