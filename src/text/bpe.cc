@@ -3,6 +3,7 @@
 #include <array>
 #include <bit>
 #include <functional>
+#include <optional>
 #include <queue>
 #include <utility>
 
@@ -25,14 +26,14 @@ size_t slot_of(uint64_t pair, int shift) {
 
 }  // namespace
 
-BpeMerges::BpeMerges(const std::vector<Merge>& merges, std::vector<int32_t> byte_ids)
-    : byte_ids_(std::move(byte_ids)) {
+BpeMerges::BpeMerges(std::vector<Merge> merges, std::vector<int32_t> byte_ids)
+    : merges_(std::move(merges)), byte_ids_(std::move(byte_ids)) {
   check(byte_ids_.size() == 256, "every byte has a token");
-  const size_t size = std::bit_ceil(2 * merges.size() + 2);
+  const size_t size = std::bit_ceil(2 * merges_.size() + 2);
   shift_ = 64 - std::countr_zero(size);
   slots_.assign(size, Slot{0, no_rank, 0});
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const Merge& merge = merges[rank];
+  for (size_t rank = 0; rank < merges_.size(); ++rank) {
+    const Merge& merge = merges_[rank];
     const uint64_t pair = pair_of(merge.left, merge.right);
     size_t at = slot_of(pair, shift_);
     while (slots_[at].rank != no_rank && slots_[at].pair != pair) {
@@ -100,53 +101,52 @@ void BpeMerges::apply_long(std::string_view word, std::vector<int32_t>& ids) con
     int32_t id;
     uint32_t before, after;
   };
-  struct Candidate {
-    uint32_t rank, at;
-    int32_t left, right, merged;
-    bool operator>(const Candidate& other) const {
-      return std::pair(rank, at) > std::pair(other.rank, other.at);
-    }
-  };
   if (word.size() >= none) {
     fail("tokenizer", "a word of {} bytes: expected less than {}", word.size(), none);
   }
   const auto count = static_cast<uint32_t>(word.size());
   std::vector<Symbol> symbols(count);
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
-  const auto consider = [&](uint32_t left, uint32_t right) {
-    if (left == none || right == none) {
-      return;
-    }
-    const Slot& slot = find(symbols[left].id, symbols[right].id);
-    if (slot.rank != no_rank) {
-      queue.push({slot.rank, left, symbols[left].id, symbols[right].id, slot.merged});
-    }
-  };
   for (uint32_t i = 0; i < count; ++i) {
     symbols[i] = {byte_ids_[static_cast<unsigned char>(word[i])], i - 1,
                   i + 1 < count ? i + 1 : none};
   }
+  // Proposed merges as rank << 32 | place: the smallest goes first.
+  const auto candidate = [&](uint32_t left, uint32_t right) -> std::optional<uint64_t> {
+    const uint32_t rank = find(symbols[left].id, symbols[right].id).rank;
+    return rank != no_rank ? std::optional(uint64_t{rank} << 32 | left) : std::nullopt;
+  };
+  std::vector<uint64_t> proposed;
   for (uint32_t i = 0; i + 1 < count; ++i) {
-    consider(i, i + 1);
+    if (const auto made = candidate(i, i + 1)) {
+      proposed.push_back(*made);
+    }
   }
+  std::priority_queue queue(std::greater<>(), std::move(proposed));
   constexpr int32_t gone = -1;
   while (!queue.empty()) {
-    const Candidate best = queue.top();
+    const Merge& merge = merges_[queue.top() >> 32];
+    const auto at = static_cast<uint32_t>(queue.top());
     queue.pop();
-    Symbol& left = symbols[best.at];
+    Symbol& left = symbols[at];
     // Both ends still are what they were when the merge was proposed.
-    if (left.id != best.left || left.after == none || symbols[left.after].id != best.right) {
+    if (left.id != merge.left || left.after == none || symbols[left.after].id != merge.right) {
       continue;
     }
     Symbol& right = symbols[left.after];
-    left.id = best.merged;
+    left.id = merge.merged;
     left.after = right.after;
     right.id = gone;
     if (left.after != none) {
-      symbols[left.after].before = best.at;
+      symbols[left.after].before = at;
+      if (const auto made = candidate(at, left.after)) {
+        queue.push(*made);
+      }
     }
-    consider(left.before, best.at);
-    consider(best.at, left.after);
+    if (left.before != none) {
+      if (const auto made = candidate(left.before, at)) {
+        queue.push(*made);
+      }
+    }
   }
   for (uint32_t i = 0; i != none; i = symbols[i].after) {
     ids.push_back(symbols[i].id);

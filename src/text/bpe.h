@@ -12,7 +12,7 @@ namespace sambay {
 class BpeMerges {
  public:
   // byte_ids[b]: the token of byte b.
-  BpeMerges(const std::vector<Merge>& merges, std::vector<int32_t> byte_ids);
+  BpeMerges(std::vector<Merge> merges, std::vector<int32_t> byte_ids);
 
   // Appends the tokens of the word: the merge of lowest rank first, the leftmost of equal ones,
   // until none applies. O(n log n) in the length of the word.
@@ -30,7 +30,8 @@ class BpeMerges {
   void apply_short(std::string_view word, std::vector<int32_t>& ids) const;
   void apply_long(std::string_view word, std::vector<int32_t>& ids) const;
 
-  std::vector<Slot> slots_;  // open addressing; the size is a power of two
+  std::vector<Merge> merges_;  // by rank
+  std::vector<Slot> slots_;    // open addressing; the size is a power of two
   int shift_ = 0;
   std::vector<int32_t> byte_ids_;
 };

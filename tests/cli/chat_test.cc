@@ -209,7 +209,8 @@ TEST_F(Chat, CommandsAreListedAndMistakesEndNothing) {
 // The answer and what is said of it but for the speeds.
 std::string answer_to(Terminal& terminal, const std::string& question) {
   terminal.type(question + "\n");
-  std::string shown = terminal.until("tokens/s") + terminal.until(" in ");
+  std::string shown = terminal.until("tokens/s");
+  shown += terminal.until(" in ");
   shown.erase(0, shown.rfind(question) + question.size());
   const size_t count = shown.rfind(" tokens, "), behind = shown.rfind(" tokens/s");
   return count < behind ? shown.erase(count, behind - count) : shown;

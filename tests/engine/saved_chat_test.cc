@@ -93,13 +93,15 @@ TEST(SavedChat, GoesOnToTheBitAsIfItHadNeverStopped) {
 
 TEST(SavedChat, RandomNumbersAndPenaltiesAreItsOwn) {
   const ChatSettings settings = with_marks();
-  Conversation first(model(), settings, sampled());
+  ConversationOptions hot = sampled();
+  hot.generate.sampling.temperature = 10;
+  Conversation first(model(), settings, hot);
   first.ask("1+1?");
   const SavedChat saved = first.save();
   ASSERT_TRUE(saved.session.random);
   EXPECT_GT(saved.session.random->position, 0U);
   const auto next = [&](const SavedChat& chat) {
-    Conversation conversation(model(), settings, sampled());
+    Conversation conversation(model(), settings, hot);
     conversation.restore(chat);
     return conversation.ask("Again?").generation.ids;
   };
