@@ -3,6 +3,7 @@
 
 #include <pcre2.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <string>
@@ -123,6 +124,13 @@ struct Splitter::Rule {
   std::pair<size_t, size_t> find(std::string_view text, size_t from) const {
     Scratch& s = scratch();
     const auto* subject = reinterpret_cast<const unsigned char*>(text.data());
+    // Steps in proportion to the text are no runaway pattern.
+    constexpr size_t least_limit = 10'000'000, steps_a_byte = 16;
+    const auto limit = static_cast<uint32_t>(
+        std::clamp<size_t>(text.size(), least_limit / steps_a_byte, UINT32_MAX / steps_a_byte) *
+        steps_a_byte);
+    pcre2_set_match_limit(s.context.get(), limit);
+    pcre2_set_depth_limit(s.context.get(), limit);
     int found = pcre2_match(code.get(), subject, text.size(), from, PCRE2_NO_UTF_CHECK,
                             s.data.get(), s.context.get());
     if (found == PCRE2_ERROR_JIT_STACKLIMIT) {  // the interpreter's stack is the heap

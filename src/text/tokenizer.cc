@@ -17,44 +17,77 @@
 namespace sambay {
 namespace {
 
-// Multiply and fold eight bytes at a time (as wyhash does); equal bytes, equal hash, nothing more.
-uint64_t hash_of(std::string_view bytes) {
-  __extension__ using Wide = unsigned __int128;
-  uint64_t hash = 0x9e3779b97f4a7c15U ^ bytes.size();
-  for (size_t at = 0; at < bytes.size(); at += 8) {
-    uint64_t word = 0;
-    std::memcpy(&word, bytes.data() + at, std::min<size_t>(8, bytes.size() - at));
-    const Wide product = Wide{hash ^ word} * 0xd6e8feb86659fd93U;
-    hash = static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
-  }
-  return hash;
+template <class Word>
+uint64_t load(const char* bytes) {
+  Word word;
+  std::memcpy(&word, bytes, sizeof word);
+  return word;
 }
 
-// Token bytes to ids. Open addressing over the vocabulary's own strings.
+// Multiply and fold (as wyhash does).
+uint64_t fold(uint64_t word) {
+  __extension__ using Wide = unsigned __int128;
+  const Wide product = Wide{word} * 0xd6e8feb86659fd93U;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+// Up to eight bytes themselves, loads of which may overlap; of more a hash.
+uint64_t head_of(std::string_view word) {
+  const char* p = word.data();
+  const size_t n = word.size();
+  if (n < 4) {
+    const auto byte = [p](size_t i) { return uint64_t{static_cast<unsigned char>(p[i])}; };
+    return n == 0 ? 0 : byte(0) | byte(n / 2) << 8 | byte(n - 1) << 16;
+  }
+  if (n <= 8) {
+    return load<uint32_t>(p) | load<uint32_t>(p + n - 4) << 32;
+  }
+  uint64_t hash = 0;
+  for (size_t i = 0; i + 8 < n; i += 8) {
+    hash = fold(hash ^ load<uint64_t>(p + i));
+  }
+  return fold(hash ^ load<uint64_t>(p + n - 8));
+}
+
+// Token bytes to ids. Open addressing; most words are found without leaving their slot.
 class WordTable {
  public:
   explicit WordTable(const std::vector<VocabEntry>& vocab)
-      : vocab_(&vocab), ids_(std::bit_ceil(2 * vocab.size() + 2), -1) {
+      : vocab_(&vocab), slots_(std::bit_ceil(2 * vocab.size() + 2)) {
     for (size_t id = 0; id < vocab.size(); ++id) {
-      if (!vocab[id].literal && !vocab[id].bytes.empty()) {
-        ids_[slot_of(vocab[id].bytes)] = static_cast<int32_t>(id);
+      const std::string& bytes = vocab[id].bytes;
+      if (!vocab[id].literal && !bytes.empty() && bytes.size() <= UINT32_MAX) {
+        slots_[slot_of(bytes)] = {head_of(bytes), static_cast<uint32_t>(bytes.size()),
+                                  static_cast<int32_t>(id)};
       }
     }
   }
 
-  int32_t find(std::string_view word) const { return ids_[slot_of(word)]; }  // -1: none
+  int32_t find(std::string_view word) const { return slots_[slot_of(word)].id; }  // -1: none
 
  private:
+  struct Slot {
+    uint64_t head = 0;
+    uint32_t length = 0;
+    int32_t id = -1;
+  };
+
   size_t slot_of(std::string_view word) const {
-    size_t at = hash_of(word) & (ids_.size() - 1);
-    while (ids_[at] >= 0 && (*vocab_)[static_cast<size_t>(ids_[at])].bytes != word) {
-      at = (at + 1) & (ids_.size() - 1);
+    const uint64_t head = head_of(word);
+    size_t at = fold(head ^ word.size()) & (slots_.size() - 1);
+    while (slots_[at].id >= 0 && !holds(slots_[at], head, word)) {
+      at = (at + 1) & (slots_.size() - 1);
     }
     return at;
   }
 
+  bool holds(const Slot& slot, uint64_t head, std::string_view word) const {
+    return slot.head == head && slot.length == word.size() &&
+           (word.size() <= 8 || (*vocab_)[static_cast<size_t>(slot.id)].bytes == word);
+  }
+
   const std::vector<VocabEntry>* vocab_;
-  std::vector<int32_t> ids_;
+  std::vector<Slot> slots_;
 };
 
 std::vector<int32_t> byte_ids(const WordTable& words) {

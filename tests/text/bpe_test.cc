@@ -86,6 +86,20 @@ TEST(Bpe, ALongWordTakesNoQuadraticTime) {
   EXPECT_EQ(ids, std::vector<int32_t>(125'000, 258));
 }
 
+// Merges that undo the order of one another: each makes an earlier one possible.
+TEST(Bpe, MergesThatMakeEarlierOnesPossibleTakeNoQuadraticTimeEither) {
+  // (ab, ab) comes before (a, b).
+  const std::vector<Merge> merges = {{256, 256, 257}, {257, 257, 258}, {'a', 'b', 256}};
+  std::string word;
+  for (int i = 0; i < 400'000; ++i) {
+    word += "ab";
+  }
+  std::vector<int32_t> ids;
+  BpeMerges(merges, bytes_as_ids()).apply(word, ids);
+  EXPECT_EQ(ids, std::vector<int32_t>(100'000, 258));
+  EXPECT_EQ(by_definition(merges, word.substr(0, 200)), std::vector<int32_t>(25, 258));
+}
+
 TEST(Bpe, WithoutMergesBytesStayBytes) {
   std::vector<int32_t> ids;
   BpeMerges({}, bytes_as_ids()).apply("a\xff", ids);

@@ -77,6 +77,20 @@ TEST(Tokenizer, AnyBytesSurviveTheRoundTrip) {
   }
 }
 
+// Text that no pattern cuts, and much of it: neither stack nor a limit nor the square of its
+// length.
+TEST(Tokenizer, LongWordsSurviveTheRoundTrip) {
+  Rng rng(5);
+  std::string letters, spaces(2'000'000, ' '), zeros(300'000, '\0');
+  while (letters.size() < 2'000'000) {
+    letters += static_cast<char>('a' + rng.below(26));
+  }
+  const std::string text = letters + spaces + zeros + letters.substr(0, 100'000) + "\xff";
+  const auto ids = small().encode(text, AddedTokens::as_text);
+  EXPECT_TRUE(small().decode_bytes(ids) == text);
+  EXPECT_LT(ids.size(), text.size());
+}
+
 TEST(Tokenizer, StreamedTextIsTheWholeText) {
   Rng rng(4);
   for (int round = 0; round < 300; ++round) {
