@@ -1,15 +1,12 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/char_kinds.h"
-
-#include <pcre2.h>
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "text/pcre2_handles.h"
 #include "text/utf8.h"
 
 namespace sambay {
@@ -23,14 +20,6 @@ constexpr const char* pattern =
     R"(([\r\n]+)|([\x{9}-\x{d}\x{85}\p{Z}]))";
 constexpr std::array<uint8_t, 7> kinds = {upper, lower, caseless, mark, number, newline, blank};
 
-template <auto free_it>
-struct Freed {
-  template <class T>
-  void operator()(T* object) const {
-    free_it(object);
-  }
-};
-
 std::vector<uint8_t> ask_pcre2() {
   std::string all;
   std::vector<uint32_t> code_point_at;  // by byte; of those that begin a character
@@ -42,13 +31,12 @@ std::vector<uint8_t> ask_pcre2() {
   }
   int code = 0;
   size_t at = 0;
-  const std::unique_ptr<pcre2_code, Freed<pcre2_code_free>> compiled(
-      pcre2_compile(reinterpret_cast<const unsigned char*>(pattern), PCRE2_ZERO_TERMINATED,
-                    PCRE2_UTF | PCRE2_UCP, &code, &at, nullptr));
+  const pcre2::Code compiled(pcre2_compile(reinterpret_cast<const unsigned char*>(pattern),
+                                           PCRE2_ZERO_TERMINATED, PCRE2_UTF | PCRE2_UCP, &code, &at,
+                                           nullptr));
   check(compiled != nullptr, "the kinds' pattern compiles");
   pcre2_jit_compile(compiled.get(), PCRE2_JIT_COMPLETE);
-  const std::unique_ptr<pcre2_match_data, Freed<pcre2_match_data_free>> match(
-      pcre2_match_data_create_from_pattern(compiled.get(), nullptr));
+  const pcre2::MatchData match(pcre2_match_data_create_from_pattern(compiled.get(), nullptr));
   check(match != nullptr, "there is memory for a match");
 
   std::vector<uint8_t> out(code_points, other);

@@ -147,17 +147,14 @@ std::optional<KnownSplit> KnownSplit::find(std::string_view pattern) {
   };
   constexpr const char *any_letter = R"(\p{L})", *with_marks = R"([\p{L}\p{M}])",
                        *one_digit = R"(\p{N})", *three_digits = R"(\p{N}{1,3})";
-  KnownSplit known;
   if (pattern == R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)") {
-    return known;
+    return KnownSplit({});
   }
   for (const char* letters : {any_letter, with_marks}) {
     for (const char* digits : {one_digit, three_digits}) {
       if (pattern == cl100k(letters, digits)) {
-        known.words_ = Words::letters;
-        known.letters_ = letters == with_marks ? letter | mark : letter;
-        known.digits_ = digits == one_digit ? 1 : 3;
-        return known;
+        const uint8_t kinds = letters == with_marks ? letter | mark : letter;
+        return KnownSplit({Words::letters, kinds, digits == one_digit ? 1 : 3, false});
       }
     }
   }
@@ -166,10 +163,7 @@ std::optional<KnownSplit> KnownSplit::find(std::string_view pattern) {
                  R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*)"
                  R"((?i:'s|'t|'re|'ve|'m|'ll|'d)?|)"
                  R"(\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)") {
-    known.words_ = Words::cased;
-    known.digits_ = 3;
-    known.slashes_ = true;
-    return known;
+    return KnownSplit({Words::cased, letter, 3, true});
   }
   return std::nullopt;
 }
@@ -180,17 +174,17 @@ const char* KnownSplit::piece_end(const char* begin, const char* end) const {
   // The kind that decides, behind a space that may belong to the piece.
   const bool spaced = *begin == ' ' && begin + 1 < end;
   const Char behind = spaced ? text.at(begin + 1) : first;
-  if (words_ == Words::cased) {
+  if (style_.words == Words::cased) {
     if (const char* word = cased_word(text, begin)) {
       return text.skip_contraction(word, true);
     }
   } else {
-    const bool any_case = words_ == Words::letters;
+    const bool any_case = style_.words == Words::letters;
     if (const char* contraction = text.skip_contraction(begin, any_case); contraction != begin) {
       return contraction;
     }
-    if (words_ == Words::letters) {
-      if (const char* word = plain_word(text, begin, letters_)) {
+    if (style_.words == Words::letters) {
+      if (const char* word = plain_word(text, begin, style_.letters)) {
         return word;
       }
     } else if ((behind.kind & letter) != 0) {
@@ -201,7 +195,7 @@ const char* KnownSplit::piece_end(const char* begin, const char* end) const {
   }
   if (first.kind == number) {
     const char* p = first.next;
-    for (int i = 1; i < digits_ && text.is(p, number); ++i) {
+    for (int i = 1; i < style_.digits && text.is(p, number); ++i) {
       p = text.at(p).next;
     }
     return p;
@@ -209,13 +203,13 @@ const char* KnownSplit::piece_end(const char* begin, const char* end) const {
   constexpr uint8_t punctuation = other | mark;
   if ((behind.kind & punctuation) != 0) {
     const char* p = text.skip(behind.next, punctuation);
-    while (words_ != Words::gpt2 && p < end &&
-           (*p == '\r' || *p == '\n' || (slashes_ && *p == '/'))) {
+    while (style_.words != Words::gpt2 && p < end &&
+           (*p == '\r' || *p == '\n' || (style_.slashes && *p == '/'))) {
       ++p;
     }
     return p;
   }
-  return text.skip_white(begin, words_ != Words::gpt2);
+  return text.skip_white(begin, style_.words != Words::gpt2);
 }
 
 void KnownSplit::split(std::string_view text, std::vector<std::string_view>& pieces) const {

@@ -21,14 +21,18 @@ class KnownSplit {
 
  private:
   enum class Words : uint8_t { gpt2, letters, cased };
+  struct Style {
+    Words words = Words::gpt2;
+    uint8_t letters = letter;  // kinds that words are of
+    int digits = 0;            // of a number at most
+    bool slashes = false;      // behind punctuation, among line ends
+  };
 
+  explicit KnownSplit(const Style& style) : kinds_(char_kinds()), style_(style) {}
   const char* piece_end(const char* begin, const char* end) const;
 
-  const uint8_t* kinds_ = char_kinds();
-  Words words_ = Words::gpt2;
-  uint8_t letters_ = letter;  // kinds that words are of
-  int digits_ = 0;            // of a number at most
-  bool slashes_ = false;      // behind punctuation, among line ends
+  const uint8_t* kinds_;
+  Style style_;
 };
 
 }  // namespace sambay

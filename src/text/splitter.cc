@@ -1,38 +1,25 @@
-#define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/splitter.h"
-
-#include <pcre2.h>
 
 #include <algorithm>
 #include <array>
-#include <memory>
 #include <string>
 #include <utility>
 
 #include "base/error.h"
 #include "text/known_splits.h"
+#include "text/pcre2_handles.h"
 #include "text/utf8.h"
 
 namespace sambay {
 namespace {
 
-template <auto free_it>
-struct Freed {
-  template <class T>
-  void operator()(T* object) const {
-    free_it(object);
-  }
-};
-using Code = std::unique_ptr<pcre2_code, Freed<pcre2_code_free>>;
-using MatchData = std::unique_ptr<pcre2_match_data, Freed<pcre2_match_data_free>>;
-using MatchContext = std::unique_ptr<pcre2_match_context, Freed<pcre2_match_context_free>>;
-using JitStack = std::unique_ptr<pcre2_jit_stack, Freed<pcre2_jit_stack_free>>;
+using pcre2::Code;
 
 // What a thread needs beside the compiled patterns.
 struct Scratch {
-  MatchData data{pcre2_match_data_create(1, nullptr)};
-  MatchContext context{pcre2_match_context_create(nullptr)};
-  JitStack stack{pcre2_jit_stack_create(size_t{32} << 10, size_t{16} << 20, nullptr)};
+  pcre2::MatchData data{pcre2_match_data_create(1, nullptr)};
+  pcre2::MatchContext context{pcre2_match_context_create(nullptr)};
+  pcre2::JitStack stack{pcre2_jit_stack_create(size_t{32} << 10, size_t{16} << 20, nullptr)};
 
   Scratch() {
     if (!data || !context || !stack) {
