@@ -1,9 +1,9 @@
 #include "text/bpe.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <functional>
-#include <optional>
 #include <queue>
 #include <utility>
 
@@ -14,6 +14,8 @@ namespace {
 
 // Up to here scanning all pairs for the best one beats keeping a heap.
 constexpr size_t short_word = 48;
+// Making a list for each of so many ranks costs no more than a byte of the word on the heap.
+constexpr size_t lists_pay_off = 16;
 
 uint64_t pair_of(int32_t left, int32_t right) {
   return uint64_t{static_cast<uint32_t>(left)} << 32 | static_cast<uint32_t>(right);
@@ -24,10 +26,109 @@ size_t slot_of(uint64_t pair, int shift) {
   return static_cast<size_t>((pair * 0x9e3779b97f4a7c15U) >> shift);
 }
 
+constexpr uint32_t none = UINT32_MAX;
+
+// Proposed merges, the lowest rank first and of equal ones the leftmost: as a heap...
+class MergeHeap {
+ public:
+  void push(uint32_t rank, uint32_t at) { heap_.push(uint64_t{rank} << 32 | at); }
+  bool empty() const { return heap_.empty(); }
+  std::pair<uint32_t, uint32_t> pop() {
+    const uint64_t top = heap_.top();
+    heap_.pop();
+    return {static_cast<uint32_t>(top >> 32), static_cast<uint32_t>(top)};
+  }
+
+ private:
+  std::priority_queue<uint64_t, std::vector<uint64_t>, std::greater<>> heap_;
+};
+
+// ... and, where what is pushed is always of a higher rank than what was popped last, as a list a
+// rank: pushing and popping take the same time however many there are.
+class MergeLists {
+ public:
+  explicit MergeLists(size_t ranks) : last_(ranks, none) {}
+
+  void push(uint32_t rank, uint32_t at) {
+    uint32_t node = free_;
+    if (node != none) {
+      free_ = nodes_[node].next;
+    } else {
+      node = static_cast<uint32_t>(nodes_.size());
+      nodes_.emplace_back();
+    }
+    uint32_t& last = last_[rank];
+    nodes_[node] = {at, last == none ? node : nodes_[last].next};  // a circle
+    if (last != none) {
+      nodes_[last].next = node;
+    }
+    last = node;
+    ++waiting_;
+  }
+  bool empty() const { return next_ == places_.size() && waiting_ == 0; }
+  std::pair<uint32_t, uint32_t> pop() {
+    if (next_ == places_.size()) {
+      while (last_[rank_] == none) {
+        ++rank_;
+      }
+      take_list();
+    }
+    return {rank_, places_[next_++]};
+  }
+
+ private:
+  struct Node {
+    uint32_t at = 0, next = none;
+  };
+
+  void take_list() {
+    places_.clear();
+    next_ = 0;
+    const uint32_t last = std::exchange(last_[rank_], none), first = nodes_[last].next;
+    for (uint32_t node = first;; node = nodes_[node].next) {
+      places_.push_back(nodes_[node].at);
+      if (node == last) {
+        break;
+      }
+    }
+    nodes_[last].next = free_;
+    free_ = first;
+    waiting_ -= places_.size();
+    if (!std::is_sorted(places_.begin(), places_.end())) {
+      std::sort(places_.begin(), places_.end());
+    }
+  }
+
+  std::vector<uint32_t> last_;  // node of each rank's list
+  std::vector<Node> nodes_;
+  uint32_t free_ = none;
+  size_t waiting_ = 0;  // in lists
+  uint32_t rank_ = 0;
+  std::vector<uint32_t> places_;  // of rank_
+  size_t next_ = 0;
+};
+
+// Whether every merge that makes a token comes before every merge that takes it, as in what
+// training gives.
+bool in_order(const std::vector<Merge>& merges) {
+  int32_t highest = 0;
+  for (const Merge& merge : merges) {
+    highest = std::max({highest, merge.left, merge.right, merge.merged});
+  }
+  std::vector<bool> taken(static_cast<size_t>(highest) + 1);
+  for (const Merge& merge : merges) {
+    if (taken[static_cast<size_t>(merge.merged)]) {
+      return false;
+    }
+    taken[static_cast<size_t>(merge.left)] = taken[static_cast<size_t>(merge.right)] = true;
+  }
+  return true;
+}
+
 }  // namespace
 
 BpeMerges::BpeMerges(std::vector<Merge> merges, std::vector<int32_t> byte_ids)
-    : merges_(std::move(merges)), byte_ids_(std::move(byte_ids)) {
+    : merges_(std::move(merges)), in_order_(in_order(merges_)), byte_ids_(std::move(byte_ids)) {
   check(byte_ids_.size() == 256, "every byte has a token");
   const size_t size = std::bit_ceil(2 * merges_.size() + 2);
   shift_ = 64 - std::countr_zero(size);
@@ -56,8 +157,10 @@ const BpeMerges::Slot& BpeMerges::find(int32_t left, int32_t right) const {
 void BpeMerges::apply(std::string_view word, std::vector<int32_t>& ids) const {
   if (word.size() <= short_word) {
     apply_short(word, ids);
+  } else if (in_order_ && word.size() > merges_.size() / lists_pay_off) {
+    apply_long(word, ids, MergeLists(merges_.size()));
   } else {
-    apply_long(word, ids);
+    apply_long(word, ids, MergeHeap());
   }
 }
 
@@ -95,8 +198,8 @@ void BpeMerges::apply_short(std::string_view word, std::vector<int32_t>& ids) co
   ids.insert(ids.end(), symbols.begin(), symbols.begin() + static_cast<ptrdiff_t>(count));
 }
 
-void BpeMerges::apply_long(std::string_view word, std::vector<int32_t>& ids) const {
-  constexpr uint32_t none = UINT32_MAX;
+template <class Queue>
+void BpeMerges::apply_long(std::string_view word, std::vector<int32_t>& ids, Queue proposed) const {
   struct Symbol {
     int32_t id;
     uint32_t before, after;
@@ -106,27 +209,25 @@ void BpeMerges::apply_long(std::string_view word, std::vector<int32_t>& ids) con
   }
   const auto count = static_cast<uint32_t>(word.size());
   std::vector<Symbol> symbols(count);
+  const auto propose = [&](uint32_t left, uint32_t right) {
+    if (left != none && right != none) {
+      const uint32_t rank = find(symbols[left].id, symbols[right].id).rank;
+      if (rank != no_rank) {
+        proposed.push(rank, left);
+      }
+    }
+  };
   for (uint32_t i = 0; i < count; ++i) {
     symbols[i] = {byte_ids_[static_cast<unsigned char>(word[i])], i - 1,
                   i + 1 < count ? i + 1 : none};
   }
-  // Proposed merges as rank << 32 | place: the smallest goes first.
-  const auto candidate = [&](uint32_t left, uint32_t right) -> std::optional<uint64_t> {
-    const uint32_t rank = find(symbols[left].id, symbols[right].id).rank;
-    return rank != no_rank ? std::optional(uint64_t{rank} << 32 | left) : std::nullopt;
-  };
-  std::vector<uint64_t> proposed;
   for (uint32_t i = 0; i + 1 < count; ++i) {
-    if (const auto made = candidate(i, i + 1)) {
-      proposed.push_back(*made);
-    }
+    propose(i, i + 1);
   }
-  std::priority_queue queue(std::greater<>(), std::move(proposed));
   constexpr int32_t gone = -1;
-  while (!queue.empty()) {
-    const Merge& merge = merges_[queue.top() >> 32];
-    const auto at = static_cast<uint32_t>(queue.top());
-    queue.pop();
+  while (!proposed.empty()) {
+    const auto [rank, at] = proposed.pop();
+    const Merge& merge = merges_[rank];
     Symbol& left = symbols[at];
     // Both ends still are what they were when the merge was proposed.
     if (left.id != merge.left || left.after == none || symbols[left.after].id != merge.right) {
@@ -138,15 +239,9 @@ void BpeMerges::apply_long(std::string_view word, std::vector<int32_t>& ids) con
     right.id = gone;
     if (left.after != none) {
       symbols[left.after].before = at;
-      if (const auto made = candidate(at, left.after)) {
-        queue.push(*made);
-      }
     }
-    if (left.before != none) {
-      if (const auto made = candidate(left.before, at)) {
-        queue.push(*made);
-      }
-    }
+    propose(left.before, at);
+    propose(at, left.after);
   }
   for (uint32_t i = 0; i != none; i = symbols[i].after) {
     ids.push_back(symbols[i].id);

@@ -15,7 +15,8 @@ class BpeMerges {
   BpeMerges(std::vector<Merge> merges, std::vector<int32_t> byte_ids);
 
   // Appends the tokens of the word: the merge of lowest rank first, the leftmost of equal ones,
-  // until none applies. O(n log n) in the length of the word.
+  // until none applies. O(n log n) in the length of the word; about O(n) for long ones if merges
+  // are in the order that training gives.
   void apply(std::string_view word, std::vector<int32_t>& ids) const;
 
  private:
@@ -28,10 +29,12 @@ class BpeMerges {
 
   const Slot& find(int32_t left, int32_t right) const;
   void apply_short(std::string_view word, std::vector<int32_t>& ids) const;
-  void apply_long(std::string_view word, std::vector<int32_t>& ids) const;
+  template <class Queue>
+  void apply_long(std::string_view word, std::vector<int32_t>& ids, Queue proposed) const;
 
   std::vector<Merge> merges_;  // by rank
-  std::vector<Slot> slots_;    // open addressing; the size is a power of two
+  bool in_order_;
+  std::vector<Slot> slots_;  // open addressing; the size is a power of two
   int shift_ = 0;
   std::vector<int32_t> byte_ids_;
 };
