@@ -172,6 +172,28 @@ TEST_F(Program, RunAnswersAPromptOrStandardInput) {
   EXPECT_THAT(json(sampled + "2")["ids"], Not(json(sampled + "1")["ids"]));
 }
 
+TEST_F(Program, RunsAModelInThePrecisionItIsStoredIn) {
+  make_model();
+  json("convert --model {}/model --to sambay --out {}/half --dtype bf16");
+  const auto log_probs = [&](const std::string& options) {
+    return json("run --prompt 'What is 2 times 3?' --max-tokens 4 --log-probs 1 " +
+                options)["log_probs"];
+  };
+  const auto whole = log_probs("{}/model"), half = log_probs("{}/half");
+  EXPECT_EQ(whole, log_probs("{}/model --dtype f32"));
+  EXPECT_NE(whole, log_probs("{}/model --dtype bf16"));
+  EXPECT_EQ(half, log_probs("{}/half --dtype bf16"));
+  EXPECT_NE(half, log_probs("{}/half --dtype f32"));
+  const auto dtype = [&](const std::string& arguments) { return json(arguments)["dtype"]; };
+  EXPECT_EQ(dtype("inspect --model {}/model"), "f32");
+  EXPECT_EQ(dtype("inspect --model {}/half"), "bf16");
+  EXPECT_EQ(dtype("inspect --model {}/half --dtype f32"), "f32");
+  EXPECT_EQ(dtype("inspect --preset sambay --depth 8"), "bf16");
+  const std::string decode = "bench decode --positions 3 --seconds 0.001 --model ";
+  EXPECT_EQ(json(decode + "{}/model")["model"]["dtype"], "f32");
+  EXPECT_EQ(json(decode + "{}/half")["model"]["dtype"], "bf16");
+}
+
 TEST_F(Program, ConvertsToHuggingFaceAndBackAndOpensBoth) {
   make_model();
   ASSERT_EQ(
