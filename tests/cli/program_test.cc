@@ -80,6 +80,7 @@ TEST_F(Program, EveryCommandHasHelpWithAnExample) {
                               "bench decode",
                               "bench positions",
                               "bench prefill",
+                              "bench survey",
                               "bench train",
                               "bench throughput"}) {
     const Outcome help = run(std::string(command) + " --help");
@@ -274,6 +275,30 @@ TEST_F(Program, BenchStatesTheMachineTheModelAndEachStep) {
   EXPECT_EQ(report["steps"][1]["batch"], 2);
   EXPECT_GT(report["steps"][1]["share_of_read_bandwidth"], 0);
   EXPECT_EQ(nlohmann::json::parse(read_text(folder_ / "bench.json")), report);
+}
+
+TEST_F(Program, BenchSurveyPutsEveryFigureBesideItsCeiling) {
+  make_model();
+  const std::string survey =
+      "bench survey --model {}/model --prompts 8,20 --positions 0,9 --batches 1,2 --chunk 16 "
+      "--seconds 0";
+  const auto report = json(survey);
+  EXPECT_FALSE(report["load"]["random_weights"]);
+  EXPECT_GT(report["load"]["open_seconds"], 0);
+  ASSERT_EQ(report["prompts"].size(), 2U);
+  EXPECT_EQ(report["prompts"][1]["tokens"], 20);
+  EXPECT_GT(report["prompts"][1]["memory"]["predicted_process_bytes"], 0);
+  ASSERT_EQ(report["steps"].size(), 4U);
+  EXPECT_EQ(report["steps"][3]["batch"], 2);
+  EXPECT_EQ(report["steps"][3]["position"], 9);
+  EXPECT_GT(report["steps"][3]["bound"]["share"], 0);
+  const auto decoding = json(survey + " --only decoding");
+  EXPECT_EQ(decoding["prompts"].size(), 0U);
+  EXPECT_EQ(decoding["steps"].size(), 4U);
+  const Outcome table = run(survey + " --only prompts");
+  EXPECT_THAT(table.out, HasSubstr("prompt of 20 "));
+  EXPECT_THAT(table.out, Not(HasSubstr("batch")));
+  EXPECT_THAT(table.err, StartsWith("at this machine's ceilings this takes "));
 }
 
 }  // namespace
