@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/bench.h"
 #include "cli/options.h"
 #include "model/weights.h"
@@ -246,6 +248,8 @@ void add_bench(CLI::App& command, const Common& common) {
       if (!options->model.empty()) {
         options->model = model_folder(options->model, common);
       }
+      double& ceiling_seconds = options->perf.ceilings.seconds_per_figure;
+      ceiling_seconds = std::min(ceiling_seconds, options->perf.seconds);
       if (options->dtype.empty()) {
         options->dtype =
             options->model.empty() ? "bf16" : name(stored_precision(options->model).compute);

@@ -64,7 +64,7 @@ void print_row(const std::string& what, const Json& row, const std::string& memo
   const Json& bound = row["bound"];
   const bool by_memory = bound["by"] == "memory";
   const double unit = by_memory ? 1e9 : 1e12;
-  fmt::print("{:24} {:>9.4f} {:>10.2f} {:>8.{}f} of {:>6.{}f} {:8} {:>5.2f}  {}\n", what,
+  fmt::print("{:24} {:>9.4f} {:>10.2f} {:>8.{}f} of {:>6.{}f} {:8} {:>5.2f}{}\n", what,
              row["median_seconds"].get<double>(), row["tokens_per_second"].get<double>(),
              bound["rate"].get<double>() / unit, by_memory ? 1 : 3,
              bound["ceiling"].get<double>() / unit, by_memory ? 1 : 3,
@@ -81,7 +81,7 @@ void print_survey(const Json& report) {
   for (const Json& prompt : report["prompts"]) {
     const Json& memory = prompt["memory"];
     print_row(fmt::format("prompt of {}", prompt["tokens"].get<int64_t>()), prompt,
-              fmt::format("{} ({})", bytes_text(memory["resident_bytes"].get<size_t>()),
+              fmt::format("  {} ({})", bytes_text(memory["resident_bytes"].get<size_t>()),
                           bytes_text(memory["predicted_process_bytes"].get<size_t>())));
   }
   for (const Json& step : report["steps"]) {
