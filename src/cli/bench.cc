@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
-#include "base/cpu.h"
-#include "base/files.h"
-#include "base/threads.h"
-#include "cli/commands.h"
+#include <algorithm>
+
+#include "cli/bench.h"
 #include "cli/options.h"
+#include "model/weights.h"
 #include "perf/throughput.h"
 #include "perf/training.h"
 
@@ -13,83 +13,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-struct Options {
-  std::string model, parametrization = "mup++", dtype = "bf16", out, plot;
-  PresetOptions preset{.name = "sambay"};
-  std::vector<int64_t> positions = {1024};
-  int64_t batch = 1, tokens = 2048, chunk = 512, rows = 1, row_length = 2048;
-  std::string other = "transformer";
-  double memory_gib = 8;
-  int64_t prompt = 2000, generated = 32000, max_batch = 0;
-  PerfOptions perf;
-};
-
-Precision precision_of(const Options& options) {
-  return parse_precision(options.dtype);
-}
-
-ModelConfig config_of(const Options& options) {
-  return options.model.empty()
-             ? make_config(options.preset, options.parametrization)
-             : ModelConfig::load(std::filesystem::path(options.model) / "config.json");
-}
-
-std::unique_ptr<Rig> make_rig(const Options& options) {
-  return options.model.empty()
-             ? std::make_unique<Rig>(config_of(options), precision_of(options))
-             : std::make_unique<Rig>(std::filesystem::path(options.model), precision_of(options));
-}
-
-Json machine_json(const ops::Ceilings& ceilings) {
-  return {{"threads", num_threads()},
-          {"instructions", name(isa())},
-          {"read_bytes_per_second", ceilings.read_bytes_per_second},
-          {"f32_flops_per_second", ceilings.f32_flops_per_second},
-          {"bf16_flops_per_second", ceilings.bf16_flops_per_second}};
-}
-
-double matrix_peak(const ops::Ceilings& ceilings, const Options& options) {
-  return options.dtype == "bf16" ? ceilings.bf16_flops_per_second : ceilings.f32_flops_per_second;
-}
-
-Json timing_json(const Timing& timing) {
-  return {{"median_seconds", timing.median},
-          {"best_seconds", timing.best},
-          {"processor_seconds", timing.processor},
-          {"runs", timing.runs}};
-}
-
-Json model_json(const ModelConfig& config, int64_t parameters, const Options& options) {
-  return {{"name", config.name}, {"parameters", parameters}, {"dtype", options.dtype}};
-}
-
-void print_machine(const Json& machine) {
-  fmt::print("machine: {} threads, {}: reads {:.1f} GB/s, f32 {:.0f} and bf16 {:.0f} GFLOP/s\n",
-             machine["threads"].get<int>(), machine["instructions"].get<std::string>(),
-             machine["read_bytes_per_second"].get<double>() / 1e9,
-             machine["f32_flops_per_second"].get<double>() / 1e9,
-             machine["bf16_flops_per_second"].get<double>() / 1e9);
-}
-
-// The report goes to --out as JSON, and to the terminal as JSON or as `text` prints it.
-template <class Text>
-void deliver(const Json& report, const Options& options, const Common& common, Text text) {
-  if (!options.out.empty()) {
-    write_atomically(options.out, report.dump(2) + "\n");
-  }
-  if (common.json) {
-    fmt::print("{}\n", report.dump(2));
-    return;
-  }
-  print_machine(report["machine"]);
-  if (report.contains("model")) {
-    fmt::print("model: {}, {} parameters, {}\n", report["model"]["name"].get<std::string>(),
-               report["model"]["parameters"].get<int64_t>(), options.dtype);
-  }
-  text();
-}
-
-void run_ceilings(const Options& options, const Common& common) {
+void run_ceilings(const BenchOptions& options, const Common& common) {
   CeilingWatch ceilings(options.perf.ceilings);
   for (int i = 0; i < 3; ++i) {
     ceilings.sample();
@@ -97,90 +21,13 @@ void run_ceilings(const Options& options, const Common& common) {
   deliver({{"machine", machine_json(ceilings.best())}}, options, common, [] {});
 }
 
-Json decode_json(const DecodeSpeed& speed) {
-  Json json = timing_json(speed.step);
-  json.update({{"position", speed.position},
-               {"batch", speed.batch},
-               {"tokens_per_second", speed.tokens_per_second()},
-               {"weight_bytes", speed.cost.weight_bytes},
-               {"state_bytes", speed.cost.state_bytes},
-               {"bytes_per_second", speed.bytes_per_second()},
-               {"share_of_read_bandwidth", speed.share_of_read_bandwidth()}});
-  return json;
-}
-
-void run_decode(const Options& options, const Common& common) {
-  const auto rig = make_rig(options);
-  CeilingWatch ceilings(options.perf.ceilings);
-  const auto speeds =
-      measure_decode(*rig, options.positions, options.batch, options.perf, ceilings);
-  Json steps = Json::array();
-  for (const DecodeSpeed& speed : speeds) {
-    steps.push_back(decode_json(speed));
-  }
-  const double growth = speeds.back().step.median / speeds.front().step.median;
-  const Json report = {
-      {"command", "decode"},
-      {"machine", machine_json(ceilings.best())},
-      {"model", model_json(rig->decoder().config(), rig->decoder().params().elements(), options)},
-      {"steps", steps},
-      {"last_over_first", growth}};
-  deliver(report, options, common, [&] {
-    for (const DecodeSpeed& speed : speeds) {
-      fmt::print(
-          "at {:>6}: {:.3f} ms a step (best {:.3f}), {:.1f} tokens/s; {} read, {:.1f} GB/s, {:.2f} "
-          "of what memory delivered in turn\n",
-          speed.position, 1e3 * speed.step.median, 1e3 * speed.step.best, speed.tokens_per_second(),
-          short_bytes(speed.read_bytes()), speed.bytes_per_second() / 1e9,
-          speed.share_of_read_bandwidth());
-    }
-    if (speeds.size() > 1) {
-      fmt::print("last over first: {:.3f}\n", growth);
-    }
-  });
-}
-
-void run_prefill(const Options& options, const Common& common) {
-  const auto rig = make_rig(options);
-  CeilingWatch ceilings(options.perf.ceilings);
-  const auto speed = measure_prefill(*rig, options.tokens, options.chunk, options.perf, ceilings);
-  const double share = speed.flops_per_second() / matrix_peak(ceilings.best(), options);
-  const double per_second = static_cast<double>(speed.tokens) / speed.prompt.median;
-  Json prompt = timing_json(speed.prompt);
-  prompt.update({{"tokens", speed.tokens},
-                 {"chunk", speed.chunk},
-                 {"tokens_per_second", per_second},
-                 {"matrix_flops", speed.cost.matrix_flops},
-                 {"flops_per_second", speed.flops_per_second()},
-                 {"share_of_matrix_peak", share}});
-  const Json report = {
-      {"command", "prefill"},
-      {"machine", machine_json(ceilings.best())},
-      {"model", model_json(rig->decoder().config(), rig->decoder().params().elements(), options)},
-      {"prompt", prompt},
-      {"memory",
-       {{"predicted_bytes", speed.predicted_bytes},
-        {"peak_bytes", speed.peak_bytes},
-        {"resident_bytes", speed.resident_bytes}}}};
-  deliver(report, options, common, [&] {
-    fmt::print(
-        "{} tokens: {:.3f} s (best {:.3f}), {:.1f} tokens/s; {:.1f} GFLOP/s, {:.2f} of the "
-        "peak\n",
-        speed.tokens, speed.prompt.median, speed.prompt.best, per_second,
-        speed.flops_per_second() / 1e9, share);
-    fmt::print("memory of generation: predicted {}, peak {}, resident {}\n",
-               short_bytes(static_cast<double>(speed.predicted_bytes)),
-               short_bytes(static_cast<double>(speed.peak_bytes)),
-               short_bytes(static_cast<double>(speed.resident_bytes)));
-  });
-}
-
-void run_train(const Options& options, const Common& common) {
+void run_train(const BenchOptions& options, const Common& common) {
   const ModelConfig config = config_of(options);
   CeilingWatch ceilings(options.perf.ceilings);
   const auto speed = measure_training(config, precision_of(options), options.rows,
                                       options.row_length, options.perf, ceilings);
-  const double share = speed.flops_per_second() / matrix_peak(ceilings.best(), options);
+  const double share =
+      speed.flops_per_second() / matrix_peak(ceilings.best(), precision_of(options));
   const double per_second = static_cast<double>(speed.tokens) / speed.step.median;
   Json step = timing_json(speed.step);
   step.update({{"tokens", speed.tokens},
@@ -227,7 +74,7 @@ void print_curve(const ThroughputCurve& curve) {
   }
 }
 
-void run_throughput(const Options& options, const Common& common) {
+void run_throughput(const BenchOptions& options, const Common& common) {
   constexpr double gib = 1 << 30;
   const ThroughputOptions measured = {.prompt = options.prompt,
                                       .generated = options.generated,
@@ -264,12 +111,12 @@ void run_throughput(const Options& options, const Common& common) {
   });
 }
 
-void add_model_options(CLI::App& command, Options& options) {
+void add_model_options(CLI::App& command, BenchOptions& options) {
   command.add_option("--model", options.model,
                      "Model folder, or a name on the Hub; else random weights of --preset");
 }
 
-void add_decode_options(CLI::App& command, Options& options) {
+void add_decode_options(CLI::App& command, BenchOptions& options) {
   add_model_options(command, options);
   command.add_option("--positions", options.positions, "Where in a sequence")
       ->delimiter(',')
@@ -280,18 +127,18 @@ void add_decode_options(CLI::App& command, Options& options) {
       ->capture_default_str();
 }
 
-void add_positions_options(CLI::App& command, Options& options) {
+void add_positions_options(CLI::App& command, BenchOptions& options) {
   options.positions = {1024, 32768};
   add_decode_options(command, options);
 }
 
-void add_chunk_option(CLI::App& command, Options& options) {
+void add_chunk_option(CLI::App& command, BenchOptions& options) {
   command.add_option("--chunk", options.chunk, "Tokens of a prompt that are fed at once")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
 }
 
-void add_prefill_options(CLI::App& command, Options& options) {
+void add_prefill_options(CLI::App& command, BenchOptions& options) {
   add_model_options(command, options);
   command.add_option("--tokens", options.tokens, "Tokens of the prompt")
       ->check(CLI::PositiveNumber)
@@ -299,7 +146,29 @@ void add_prefill_options(CLI::App& command, Options& options) {
   add_chunk_option(command, options);
 }
 
-void add_train_options(CLI::App& command, Options& options) {
+void add_survey_options(CLI::App& command, BenchOptions& options) {
+  const SurveyOptions all;
+  options.preset = {.name = "phi4miniflash"};  // at its own depth, the published one
+  options.prompts = all.prompts;
+  options.positions = all.positions;
+  options.batches = all.batches;
+  add_model_options(command, options);
+  const auto add = [&](const char* name, std::vector<int64_t>& numbers, const CLI::Validator& check,
+                       const char* description) {
+    command.add_option(name, numbers, description)
+        ->delimiter(',')
+        ->check(check)
+        ->capture_default_str();
+  };
+  add("--prompts", options.prompts, CLI::PositiveNumber, "Tokens of the prompts");
+  add("--positions", options.positions, CLI::NonNegativeNumber, "Where tokens are decoded");
+  add("--batches", options.batches, CLI::PositiveNumber, "Sequences that are decoded at once");
+  command.add_option("--only", options.only, "A part of the table")
+      ->check(CLI::IsMember({"prompts", "decoding"}));
+  add_chunk_option(command, options);
+}
+
+void add_train_options(CLI::App& command, BenchOptions& options) {
   command.add_option("--rows", options.rows, "Rows of a step")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -308,7 +177,7 @@ void add_train_options(CLI::App& command, Options& options) {
       ->capture_default_str();
 }
 
-void add_throughput_options(CLI::App& command, Options& options) {
+void add_throughput_options(CLI::App& command, BenchOptions& options) {
   options.perf.seconds = 1;
   command.add_option("--against", options.other, "Preset to compare with, of the same depth")
       ->check(CLI::IsMember(preset_names()))
@@ -332,9 +201,9 @@ void add_throughput_options(CLI::App& command, Options& options) {
 struct Measurement {
   const char* name;
   const char* description;
-  const char* example;                               // options of one
-  void (*add)(CLI::App& command, Options& options);  // null: no options of its own
-  void (*run)(const Options& options, const Common& common);
+  const char* example;                                    // options of one
+  void (*add)(CLI::App& command, BenchOptions& options);  // null: no options of its own
+  void (*run)(const BenchOptions& options, const Common& common);
 };
 
 constexpr Measurement measurements[] = {
@@ -345,6 +214,8 @@ constexpr Measurement measurements[] = {
      run_decode},
     {"prefill", "Time and memory of a prompt, beside the matrix peak", "--tokens 2048",
      add_prefill_options, run_prefill},
+    {"survey", "Load time, memory, prompts and decoding: all in one table",
+     "--prompts 512,2048 --batches 1", add_survey_options, run_survey},
     {"train", "Time of an optimiser step, beside the matrix peak", "--depth 8 --width 704",
      add_train_options, run_train},
     {"throughput", "Long generation in a given memory, of two presets",
@@ -358,12 +229,15 @@ void add_bench(CLI::App& command, const Common& common) {
   for (const Measurement& measurement : measurements) {
     CLI::App& sub = *command.add_subcommand(measurement.name, measurement.description);
     sub.fallthrough();
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<BenchOptions>();
     if (measurement.add != nullptr) {
       options->preset.depth = 16;
       add_preset_options(sub, options->preset, options->parametrization);
-      add_dtype_option(sub, options->dtype);
       measurement.add(sub, *options);
+      if (sub.get_option_no_throw("--model") == nullptr) {
+        options->dtype = "bf16";
+      }
+      add_dtype_option(sub, options->dtype);
       sub.add_option("--seconds", options->perf.seconds, "Timed work a figure")
           ->check(CLI::NonNegativeNumber)
           ->capture_default_str();
@@ -373,6 +247,12 @@ void add_bench(CLI::App& command, const Common& common) {
     sub.callback([options, &common, run = measurement.run] {
       if (!options->model.empty()) {
         options->model = model_folder(options->model, common);
+      }
+      double& ceiling_seconds = options->perf.ceilings.seconds_per_figure;
+      ceiling_seconds = std::min(ceiling_seconds, options->perf.seconds);
+      if (options->dtype.empty()) {
+        options->dtype =
+            options->model.empty() ? "bf16" : name(stored_precision(options->model).compute);
       }
       run(*options, common);
     });

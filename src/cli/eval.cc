@@ -13,8 +13,13 @@
 namespace sambay::cli {
 namespace {
 
+LoadedModel load(const std::string& named, const std::string& dtype, const Common& common) {
+  const auto folder = model_folder(named, common);
+  return LoadedModel::load(folder, model_precision(dtype, folder));
+}
+
 struct ReasoningOptions {
-  std::string model, dtype = "f32", level = "trained", out;
+  std::string model, dtype, level = "trained", out;
   ReasoningEvalOptions eval;
 };
 
@@ -44,8 +49,7 @@ void print_report(const ReasoningReport& report) {
 void run_reasoning(const ReasoningOptions& options, const Common& common) {
   ReasoningEvalOptions eval = options.eval;
   eval.level = options.level == "trained" ? 0 : std::stoi(options.level);
-  const LoadedModel model =
-      LoadedModel::load(model_folder(options.model, common), parse_precision(options.dtype));
+  const LoadedModel model = load(options.model, options.dtype, common);
   install_stop_handler();
   Progress progress("reasoning", eval.problems, {.unit = "problems", .quiet = common.json});
   const auto answers = answer_problems(model, eval, [&](int64_t done, int64_t correct) {
@@ -94,13 +98,12 @@ void add_reasoning(CLI::App& command, const Common& common) {
 }
 
 struct PerplexityFlags {
-  std::string model, dtype = "f32", data;
+  std::string model, dtype, data;
   PerplexityOptions eval;
 };
 
 void run_perplexity(const PerplexityFlags& options, const Common& common) {
-  const LoadedModel model =
-      LoadedModel::load(model_folder(options.model, common), parse_precision(options.dtype));
+  const LoadedModel model = load(options.model, options.dtype, common);
   const auto documents = read_eval_documents(model, options.data);
   int64_t total = 0;
   for (const EvalDocument& document : documents) {

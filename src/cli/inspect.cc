@@ -12,17 +12,26 @@ namespace {
 struct Options {
   std::string model, recipe;
   PresetOptions preset;
-  std::string parametrization = "mup++", dtype = "bf16";
+  std::string parametrization = "mup++", dtype;
   std::vector<int64_t> lengths = {1024, 32768};
   int64_t chunk = 512;
 };
 
-ModelConfig read_config(const Options& options, const Common& common) {
-  if (!options.model.empty()) {
-    return ModelConfig::load(model_folder(options.model, common, hub::Needs::config) /
-                             "config.json");
+struct Subject {
+  ModelConfig config;
+  Precision precision;
+};
+
+// A model of which only config.json is here is taken to be stored in bf16, as a preset is.
+Subject read_subject(const Options& options, const Common& common) {
+  const Precision asked = parse_precision(options.dtype.empty() ? "bf16" : options.dtype);
+  if (options.model.empty()) {
+    return {make_config(options.preset, options.parametrization), asked};
   }
-  return make_config(options.preset, options.parametrization);
+  const auto folder = model_folder(options.model, common, hub::Needs::config);
+  return {ModelConfig::load(folder / "config.json"), hub::holds_model(folder, hub::Needs::model)
+                                                         ? model_precision(options.dtype, folder)
+                                                         : asked};
 }
 
 int64_t parameters_of(const Decoder& decoder, const std::string& prefix) {
@@ -63,8 +72,7 @@ nlohmann::json cost_json(const Cost& cost, double tokens) {
           {"state_bytes_per_token", cost.state_bytes / tokens}};
 }
 
-nlohmann::json inspect(const Decoder& decoder, const Options& options) {
-  const Precision precision = parse_precision(options.dtype);
+nlohmann::json inspect(const Decoder& decoder, const Precision& precision, const Options& options) {
   const auto states = decoder.state_spec(precision);
   auto lengths = nlohmann::json::array();
   for (const int64_t length : options.lengths) {
@@ -81,7 +89,7 @@ nlohmann::json inspect(const Decoder& decoder, const Options& options) {
           {"width", decoder.config().width},
           {"vocab_size", decoder.config().vocab_size},
           {"parametrization", name(decoder.config().parametrization)},
-          {"dtype", options.dtype},
+          {"dtype", name(precision.compute)},
           {"parameters", decoder.params().elements()},
           {"layers", layers_json(decoder, states, options.lengths.back())},
           {"generation", lengths}};
@@ -133,8 +141,9 @@ void run(const Options& options, const Common& common) {
     inspect_training(options.recipe, common);
     return;
   }
-  const Decoder decoder(read_config(options, common));
-  const auto report = inspect(decoder, options);
+  Subject subject = read_subject(options, common);
+  const Decoder decoder(std::move(subject.config));
+  const auto report = inspect(decoder, subject.precision, options);
   if (common.json) {
     fmt::print("{}\n", report.dump(2));
     return;
@@ -142,7 +151,8 @@ void run(const Options& options, const Common& common) {
   fmt::print("{}: {} parameters ({}), width {}, vocabulary {}, {}, {}\n\n", decoder.config().name,
              decoder.params().elements(),
              short_number(static_cast<double>(decoder.params().elements())), decoder.config().width,
-             decoder.config().vocab_size, name(decoder.config().parametrization), options.dtype);
+             decoder.config().vocab_size, name(decoder.config().parametrization),
+             name(subject.precision.compute));
   print_layers(decoder, report["layers"], options.lengths.back());
   for (const auto& row : report["generation"]) {
     print_generation(row);

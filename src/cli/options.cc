@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "model/weights.h"
 #include "text/utf8.h"
 
 namespace sambay::cli {
@@ -49,13 +50,21 @@ ModelConfig make_config(PresetOptions options, const std::string& parametrizatio
 }
 
 void add_dtype_option(CLI::App& command, std::string& dtype) {
-  command.add_option("--dtype", dtype, "Precision of matrices and activations")
-      ->check(CLI::IsMember({"f32", "bf16"}))
-      ->capture_default_str();
+  const std::string otherwise = dtype.empty() ? "; else that of the model as it is stored" : "";
+  auto* option =
+      command.add_option("--dtype", dtype, "Precision of matrices and activations" + otherwise)
+          ->check(CLI::IsMember({"f32", "bf16"}));
+  if (!dtype.empty()) {
+    option->capture_default_str();
+  }
 }
 
 Precision parse_precision(const std::string& dtype) {
   return {dtype == "bf16" ? DType::bf16 : DType::f32, DType::f32};
+}
+
+Precision model_precision(const std::string& dtype, const std::filesystem::path& folder) {
+  return dtype.empty() ? stored_precision(folder) : parse_precision(dtype);
 }
 
 std::filesystem::path model_folder(const std::string& named, const Common& common,

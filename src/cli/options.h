@@ -18,9 +18,11 @@ void add_preset_options(CLI::App& command, PresetOptions& options, std::string& 
 // The preset with `parametrization` parsed into it.
 ModelConfig make_config(PresetOptions options, const std::string& parametrization);
 
-// --dtype f32|bf16.
+// --dtype f32|bf16; without it `dtype` stays what it is, and empty means model_precision's choice.
 void add_dtype_option(CLI::App& command, std::string& dtype);
 Precision parse_precision(const std::string& dtype);
+// Of a model folder that is run: what --dtype says, or else what it is stored in (model/weights.h).
+Precision model_precision(const std::string& dtype, const std::filesystem::path& folder);
 
 // The folder of the model that a user named: a folder, or ORG/NAME[@revision], pulled at need.
 std::filesystem::path model_folder(const std::string& named, const Common& common,

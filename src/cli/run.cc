@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct Options {
-  std::string model, prompt, load, dtype = "f32", thinking;
+  std::string model, prompt, load, dtype, thinking;
   bool no_generation_config = false;
   ConversationOptions conversation{.generate = {.max_tokens = 2048}};
 };
@@ -156,7 +156,7 @@ void run(const CLI::App& command, const Options& options, const Common& common) 
     take_defaults(command, folder, conversation_options);
   }
   const ChatSettings settings = ChatSettings::load(folder);
-  const LoadedModel model = LoadedModel::load(folder, parse_precision(options.dtype));
+  const LoadedModel model = LoadedModel::load(folder, model_precision(options.dtype, folder));
   Conversation conversation(model, settings, std::move(conversation_options));
   const SettingsOf settings_of = [&, asked_for = conversation.settings()](const SavedChat& chat) {
     return saved_settings(command, chat, asked_for);

@@ -8,7 +8,7 @@ namespace sambay {
 
 // What the program itself takes of the machine's memory, as measured: code, libraries, heap. With
 // the arena's peak that is the process.
-inline constexpr size_t program_bytes = size_t{12} << 20;
+inline constexpr size_t program_bytes = size_t{18} << 20;
 
 // One sequence: a prompt of `prompt` tokens in pieces of `chunk`, the last token's logits, then one
 // more token.

@@ -32,6 +32,12 @@ Tensor as_param(const Tensor& stored, const Param& param, DType dtype, Arena& ar
   return whole;
 }
 
+StoredWeights open_folder(const Decoder& decoder, const std::filesystem::path& folder) {
+  const auto file = folder / config_file;
+  const auto& layout = layout_of(read_json(file), file.string());
+  return open_weights(folder, layout, decoder.config(), decoder.params());
+}
+
 }  // namespace
 
 void allocate(Decoder& decoder, const Precision& precision, Arena& arena) {
@@ -46,11 +52,22 @@ void allocate_gradients(Decoder& decoder, const Precision& precision, Arena& are
   }
 }
 
+Precision stored_precision(const std::filesystem::path& folder) {
+  const Decoder decoder(ModelConfig::load(folder / config_file));
+  const auto stored = open_folder(decoder, folder);
+  int64_t wide = 0, narrow = 0;  // numbers
+  for (const auto& param : decoder.params().all()) {
+    if (param.is_matrix()) {
+      const Tensor& matrix = stored.params.at(param.name);
+      (size_of(matrix.dtype()) >= size_of(DType::f32) ? wide : narrow) += matrix.elements();
+    }
+  }
+  return {wide > narrow ? DType::f32 : DType::bf16, DType::f32};
+}
+
 void load_weights(Decoder& decoder, const std::filesystem::path& folder, const Precision& precision,
                   Arena& arena) {
-  const auto file = folder / config_file;
-  const auto& layout = layout_of(read_json(file), file.string());
-  const auto stored = open_weights(folder, layout, decoder.config(), decoder.params());
+  const auto stored = open_folder(decoder, folder);
   for (auto& param : decoder.params().all()) {
     param.weight.value =
         as_param(stored.params.at(param.name), param, param.dtype(precision), arena);

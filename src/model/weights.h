@@ -21,6 +21,11 @@ void allocate(Decoder& decoder, const Precision& precision, Arena& arena);
 // once. Throws Error naming the file and the tensor: missing, unexpected, wrong shape or dtype.
 void load_weights(Decoder& decoder, const std::filesystem::path& folder, const Precision& precision,
                   Arena& arena);
+// How a folder's model is run where nothing else is asked for: in fp32 if most numbers of its
+// matrices are stored in 32 bits or more, else in bf16. fp16 becomes bf16, not fp32: that keeps the
+// memory that the files promise, and what its numbers are multiplied with is rounded to bf16
+// anyway. Throws Error as load_weights does.
+Precision stored_precision(const std::filesystem::path& folder);
 Decoder load_model(const std::filesystem::path& folder, const Precision& precision, Arena& arena);
 
 // config.json and model.safetensors; matrices in `matrix_dtype`, the rest in f32. The folder

@@ -4,11 +4,19 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <limits>
 #include <vector>
 
 namespace sambay {
 namespace {
+
+constexpr int64_t least_runs = 3;
+constexpr double patience = 60;  // seconds of a work's runs after which fewer will do
+
+bool is_enough(double seconds, int64_t runs, double total) {
+  return (runs >= least_runs && total >= seconds) || (runs > 0 && total >= patience);
+}
 
 double processor_seconds() {
   timespec now{};
@@ -51,20 +59,31 @@ class Runs {
 
 }  // namespace
 
+Timing time_runs(double seconds, const TimedWork& work) {
+  return time_in_turn(seconds, {work}, [] { return 0.0; })[0];
+}
+
 Timing time_runs(double seconds, const std::function<void()>& work) {
-  return time_in_turn(seconds, {{[] {}, work}}, [] { return 0.0; })[0];
+  return time_runs(seconds, TimedWork{[] {}, work});
+}
+
+int64_t expected_runs(double seconds, double run_seconds) {
+  const auto until = [run_seconds](double total) {
+    constexpr double shortest_run = 1e-6;
+    return static_cast<int64_t>(std::ceil(total / std::max(run_seconds, shortest_run)));
+  };
+  return std::min(std::max(least_runs, until(seconds)), until(patience));
 }
 
 std::vector<Timing> time_in_turn(double seconds, const std::vector<TimedWork>& works,
                                  const std::function<double()>& ceiling) {
-  constexpr int least_rounds = 3;
   for (const TimedWork& work : works) {
     work.prepare();
-    work.run();
+    (work.warm_up ? work.warm_up : work.run)();
   }
   std::vector<Runs> runs(works.size());
   double before = ceiling();
-  for (int round = 0; round < least_rounds || runs[0].total() < seconds; ++round) {
+  for (int64_t round = 0; !is_enough(seconds, round, runs[0].total()); ++round) {
     for (size_t i = 0; i < works.size(); ++i) {
       runs[i].add(works[i]);
       const double after = ceiling();

@@ -19,18 +19,23 @@ struct Timing {
   double ceiling_work = 0;
 };
 
-// Times calls of `work`, after one that is not counted, for about `seconds` and at least thrice.
-Timing time_runs(double seconds, const std::function<void()>& work);
-
 struct TimedWork {
   std::function<void()> prepare;  // not timed
   std::function<void()> run;
+  // What goes before the first run and is not counted; none: a run.
+  std::function<void()> warm_up = {};
 };
-// Times several works in turn, a run of each a round, for about `seconds` each and at least thrice;
-// every run stands between two of `ceiling`, whose mean rate per second counts for it. So on a
-// machine that moves, works are compared with each other and with the ceiling where it stands.
+// Times runs for about `seconds` and at least thrice, but no more of them after a minute.
+Timing time_runs(double seconds, const TimedWork& work);
+Timing time_runs(double seconds, const std::function<void()>& work);
+// Times several works in turn, a run of each a round, as often as time_runs; every run stands
+// between two of `ceiling`, whose mean rate per second counts for it. So on a machine that moves,
+// works are compared with each other and with the ceiling where it stands.
 std::vector<Timing> time_in_turn(double seconds, const std::vector<TimedWork>& works,
                                  const std::function<double()>& ceiling);
+
+// How many runs are counted that take so long each.
+int64_t expected_runs(double seconds, double run_seconds);
 
 // The best of several measurements: taken before, between and after the work, so that both meet the
 // same machine.

@@ -1,5 +1,6 @@
 #include "perf/generation.h"
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 
@@ -25,7 +26,23 @@ size_t resident_peak() {
   return 0;
 }
 
+Bound nearer_bound(const Cost& cost, double seconds, double reads, double peak) {
+  const double bytes = read_bytes(cost);
+  if (bytes / reads >= cost.matrix_flops / peak) {
+    return {.by_memory = true, .rate = bytes / seconds, .ceiling = reads};
+  }
+  return {.by_memory = false, .rate = cost.matrix_flops / seconds, .ceiling = peak};
+}
+
 }  // namespace
+
+Bound DecodeSpeed::bound(double matrix_peak) const {
+  return nearer_bound(cost, step.median, step.ceiling_work / step.median, matrix_peak);
+}
+
+Bound PrefillSpeed::bound(double read_bytes_per_second, double matrix_peak) const {
+  return nearer_bound(cost, prompt.median, read_bytes_per_second, matrix_peak);
+}
 
 std::vector<DecodeSpeed> measure_decode(Rig& rig, std::span<const int64_t> positions, int64_t batch,
                                         const PerfOptions& options, CeilingWatch& ceilings) {
@@ -61,23 +78,23 @@ std::vector<DecodeSpeed> measure_decode(Rig& rig, std::span<const int64_t> posit
 }
 
 PrefillSpeed measure_prefill(Rig& rig, int64_t tokens, int64_t chunk, const PerfOptions& options,
-                             CeilingWatch& ceilings) {
+                             CeilingWatch& ceilings, const std::function<void(int64_t)>& fed) {
   PrefillSpeed speed{.tokens = tokens, .chunk = chunk, .prompt = {}, .cost = {}};
+  const auto expected = dry_generation(rig.decoder().config(), rig.precision(), tokens, chunk);
+  speed.cost = expected.prefill;
+  speed.predicted_bytes = expected.peak_bytes;
   ceilings.sample();
   rig.arena().reset_peak();
   restart_resident_peak();
   std::vector<SequenceState> state;
   state.emplace_back(rig.decoder().state_spec(rig.precision()), rig.arena());
-  speed.cost = cost_of([&] { rig.prefill(state, tokens, chunk); });
+  const auto read = [&](int64_t count) { rig.prefill(state, count, chunk, fed); };
+  speed.prompt = time_runs(options.seconds, {.prepare = [&] { state[0].reset(); },
+                                             .run = [&] { read(tokens); },
+                                             .warm_up = [&] { read(std::min(tokens, chunk)); }});
   rig.forward(state, 1, 1);
   speed.peak_bytes = rig.arena().peak_bytes();
   speed.resident_bytes = resident_peak();
-  speed.predicted_bytes =
-      dry_generation(rig.decoder().config(), rig.precision(), tokens, chunk).peak_bytes;
-  speed.prompt = time_runs(options.seconds, [&] {
-    state[0].reset();
-    rig.prefill(state, tokens, chunk);
-  });
   ceilings.sample();
   return speed;
 }

@@ -101,11 +101,15 @@ Tensor Rig::forward(std::vector<SequenceState>& states, int64_t rows, int32_t wa
   return decoder_.logits(exec, input);
 }
 
-void Rig::prefill(std::vector<SequenceState>& state, int64_t tokens, int64_t chunk) {
+void Rig::prefill(std::vector<SequenceState>& state, int64_t tokens, int64_t chunk,
+                  const std::function<void(int64_t)>& fed) {
   for (int64_t done = 0; done < tokens;) {
     const int64_t rows = std::min(chunk, tokens - done);
     done += rows;
     forward(state, rows, done == tokens ? 1 : 0);
+    if (fed) {
+      fed(rows);
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 #include "model/decoder.h"
@@ -30,8 +31,10 @@ class Rig {
 
   // Feeds each sequence `rows` tokens and takes `wanted` rows of logits of each.
   Tensor forward(std::vector<SequenceState>& states, int64_t rows, int32_t wanted);
-  // Feeds one sequence `tokens` in pieces of `chunk` and takes the last one's logits.
-  void prefill(std::vector<SequenceState>& state, int64_t tokens, int64_t chunk);
+  // Feeds one sequence `tokens` in pieces of `chunk` and takes the last one's logits. `fed` hears
+  // after each piece how many it had.
+  void prefill(std::vector<SequenceState>& state, int64_t tokens, int64_t chunk,
+               const std::function<void(int64_t tokens)>& fed = {});
 
  private:
   Arena arena_;  // outlives the weights

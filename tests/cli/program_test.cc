@@ -80,6 +80,7 @@ TEST_F(Program, EveryCommandHasHelpWithAnExample) {
                               "bench decode",
                               "bench positions",
                               "bench prefill",
+                              "bench survey",
                               "bench train",
                               "bench throughput"}) {
     const Outcome help = run(std::string(command) + " --help");
@@ -174,6 +175,25 @@ TEST_F(Program, RunAnswersAPromptOrStandardInput) {
   EXPECT_THAT(json(sampled + "2")["ids"], Not(json(sampled + "1")["ids"]));
 }
 
+TEST_F(Program, RunsAModelInThePrecisionItIsStoredIn) {
+  make_model();
+  json("convert --model {}/model --to sambay --out {}/half --dtype bf16");
+  const auto log_probs = [&](const std::string& options) {
+    return json("run --prompt 'What is 2 times 3?' --max-tokens 4 --log-probs 1 " +
+                options)["log_probs"];
+  };
+  const auto whole = log_probs("{}/model"), half = log_probs("{}/half");
+  EXPECT_EQ(whole, log_probs("{}/model --dtype f32"));
+  EXPECT_NE(whole, log_probs("{}/model --dtype bf16"));
+  EXPECT_EQ(half, log_probs("{}/half --dtype bf16"));
+  EXPECT_NE(half, log_probs("{}/half --dtype f32"));
+  const auto dtype = [&](const std::string& arguments) { return json(arguments)["dtype"]; };
+  EXPECT_EQ(dtype("inspect --model {}/model"), "f32");
+  EXPECT_EQ(dtype("inspect --model {}/half"), "bf16");
+  EXPECT_EQ(dtype("inspect --model {}/half --dtype f32"), "f32");
+  EXPECT_EQ(dtype("inspect --preset sambay --depth 8"), "bf16");
+}
+
 TEST_F(Program, ConvertsToHuggingFaceAndBackAndOpensBoth) {
   make_model();
   ASSERT_EQ(
@@ -254,6 +274,28 @@ TEST_F(Program, BenchStatesTheMachineTheModelAndEachStep) {
   EXPECT_EQ(report["steps"][1]["batch"], 2);
   EXPECT_GT(report["steps"][1]["share_of_read_bandwidth"], 0);
   EXPECT_EQ(nlohmann::json::parse(read_text(folder_ / "bench.json")), report);
+}
+
+TEST_F(Program, BenchSurveyPutsEveryFigureBesideItsCeiling) {
+  make_model();
+  const std::string survey =
+      "bench survey --model {}/model --prompts 20 --positions 0,9 --batches 2 --chunk 16 "
+      "--seconds 0";
+  const auto report = json(survey);
+  EXPECT_EQ(report["model"]["dtype"], "f32");
+  EXPECT_FALSE(report["load"]["random_weights"]);
+  EXPECT_GT(report["load"]["open_seconds"], 0);
+  ASSERT_EQ(report["prompts"].size(), 1U);
+  EXPECT_EQ(report["prompts"][0]["tokens"], 20);
+  EXPECT_GT(report["prompts"][0]["memory"]["predicted_process_bytes"], 0);
+  ASSERT_EQ(report["steps"].size(), 2U);
+  EXPECT_EQ(report["steps"][1]["batch"], 2);
+  EXPECT_EQ(report["steps"][1]["position"], 9);
+  EXPECT_GT(report["steps"][1]["bound"]["share"], 0);
+  const Outcome table = run(survey + " --only prompts");
+  EXPECT_THAT(table.out, HasSubstr("prompt of 20 "));
+  EXPECT_THAT(table.out, Not(HasSubstr("batch")));
+  EXPECT_THAT(table.err, StartsWith("at this machine's ceilings this takes "));
 }
 
 }  // namespace

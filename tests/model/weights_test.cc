@@ -164,6 +164,32 @@ TEST(Weights, AreUsedWhereTheyAreMapped) {
   EXPECT_EQ(fresh.peak_bytes(), 0U);
 }
 
+TEST(Weights, AreComputedInWhatMostNumbersOfTheirMatricesAreStoredIn) {
+  const TempDir scratch;
+  Arena arena;
+  const Decoder saved = initialized(small_config("sambay"), arena);
+  // The dtypes of most matrices, of the embedding, and of what is no matrix.
+  const auto precision = [&](DType most, DType embedding, DType other) {
+    std::filesystem::remove_all(scratch / "model");
+    save_model(saved, scratch / "model", DType::f32);
+    std::vector<NamedTensor> tensors;
+    for (const auto& param : saved.params().all()) {
+      const DType dtype = !param.is_matrix()              ? other
+                          : param.role == Role::embedding ? embedding
+                                                          : most;
+      tensors.push_back({param.name, Tensor::zeros(param.shape, dtype)});
+    }
+    write_safetensors(scratch / "model" / "model.safetensors", tensors);
+    return stored_precision(scratch / "model");
+  };
+  EXPECT_EQ(precision(DType::f32, DType::f32, DType::f32), f32);
+  EXPECT_EQ(precision(DType::f64, DType::f64, DType::f64), f32);
+  EXPECT_EQ(precision(DType::f32, DType::bf16, DType::bf16), f32);
+  EXPECT_EQ(precision(DType::bf16, DType::bf16, DType::f32), testing::bf16);
+  EXPECT_EQ(precision(DType::bf16, DType::f32, DType::f32), testing::bf16);
+  EXPECT_EQ(precision(DType::f16, DType::f16, DType::f16), testing::bf16);
+}
+
 std::string fault(const std::function<void()>& body) {
   try {
     body();

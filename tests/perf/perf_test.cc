@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "model/dry_run.h"
+#include "perf/survey.h"
 #include "perf/throughput.h"
 #include "perf/training.h"
 
@@ -72,6 +74,99 @@ TEST(Prefill, PeakMemoryIsTheDryRuns) {
   EXPECT_GE(speed.peak_bytes, speed.predicted_bytes);
   EXPECT_GT(speed.cost.matrix_flops, 0);
   EXPECT_GT(speed.flops_per_second(), 0);
+}
+
+TEST(Prefill, ItsPieceByPieceCostIsTheDryRuns) {
+  Rig rig(tiny("sambayda"), bf16);
+  std::vector<SequenceState> state;
+  state.push_back(rig.sequence(100));
+  state[0].reset();
+  std::vector<int64_t> pieces;
+  const Cost cost = cost_of(
+      [&] { rig.prefill(state, 100, 32, [&](int64_t tokens) { pieces.push_back(tokens); }); });
+  const Cost dry = dry_generation(tiny("sambayda"), bf16, 100, 32).prefill;
+  EXPECT_EQ(cost.matrix_flops, dry.matrix_flops);
+  EXPECT_EQ(cost.weight_bytes, dry.weight_bytes);
+  EXPECT_EQ(cost.state_bytes, dry.state_bytes);
+  EXPECT_EQ(pieces, (std::vector<int64_t>{32, 32, 32, 4}));
+}
+
+TEST(Timing, RunsAreCountedAfterAWarmUpOfTheirOwn) {
+  int warmed = 0, prepared = 0, runs = 0;
+  const auto timing = time_runs(
+      0, {.prepare = [&] { ++prepared; }, .run = [&] { ++runs; }, .warm_up = [&] { ++warmed; }});
+  EXPECT_EQ(warmed, 1);
+  EXPECT_EQ(runs, 3);
+  EXPECT_EQ(prepared, 4);
+  EXPECT_EQ(timing.runs, 3);
+  EXPECT_EQ(time_runs(0, [&] { ++runs; }).runs, 3);
+  EXPECT_EQ(runs, 7);
+}
+
+TEST(Timing, LongRunsAreRepeatedLessOften) {
+  EXPECT_EQ(expected_runs(0, 1), 3);
+  EXPECT_EQ(expected_runs(3, 0.5), 6);
+  EXPECT_EQ(expected_runs(3, 25), 3);
+  EXPECT_EQ(expected_runs(3, 40), 2);
+  EXPECT_EQ(expected_runs(3, 300), 1);
+  EXPECT_EQ(expected_runs(0, 0), 3);
+}
+
+TEST(Bounds, AreMemoryOrArithmeticWhicheverTakesLonger) {
+  DecodeSpeed speed;
+  speed.cost.weight_bytes = 60;
+  speed.cost.state_bytes = 20;
+  speed.cost.matrix_flops = 100;
+  speed.step.median = 2;
+  speed.step.ceiling_work = 100;  // 50 a second
+  Bound bound = speed.bound(80);
+  EXPECT_TRUE(bound.by_memory);
+  EXPECT_DOUBLE_EQ(bound.rate, 40);
+  EXPECT_DOUBLE_EQ(bound.ceiling, 50);
+  EXPECT_DOUBLE_EQ(bound.share(), 0.8);
+  bound = speed.bound(60);
+  EXPECT_FALSE(bound.by_memory);
+  EXPECT_DOUBLE_EQ(bound.rate, 50);
+  EXPECT_DOUBLE_EQ(bound.ceiling, 60);
+}
+
+TEST(Survey, MeasuresEveryLengthPositionAndBatchAndTellsHowFarItIs) {
+  Rig rig(tiny("sambay"), bf16);
+  CeilingWatch ceilings(quick.ceilings);
+  const SurveyOptions options = {
+      .prompts = {40, 90}, .positions = {0, 300}, .batches = {1, 3}, .chunk = 32, .perf = quick};
+  std::vector<double> shares;
+  std::vector<std::string> whats;
+  const auto survey =
+      measure_survey(rig, options, ceilings, [&](double done, double all, const std::string& what) {
+        shares.push_back(done / all);
+        if (whats.empty() || whats.back() != what) {
+          whats.push_back(what);
+        }
+      });
+  EXPECT_GT(survey.first_token_seconds, 0);
+  ASSERT_EQ(survey.prompts.size(), 2U);
+  EXPECT_EQ(survey.prompts[1].tokens, 90);
+  ASSERT_EQ(survey.steps.size(), 4U);
+  for (size_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(survey.steps[i].batch, i < 2 ? 1 : 3);
+    EXPECT_EQ(survey.steps[i].position, i % 2 == 0 ? 0 : 300);
+    EXPECT_GT(survey.steps[i].step.best, 0);
+  }
+  EXPECT_EQ(whats, (std::vector<std::string>{"prompt of 40", "prompt of 90", "decoding, batch 1",
+                                             "decoding, batch 3"}));
+  EXPECT_EQ(shares.front(), 0);
+  EXPECT_TRUE(std::ranges::is_sorted(shares));
+  EXPECT_LE(shares.back(), 1);
+}
+
+TEST(Survey, LeavesOutWhatIsNotAskedFor) {
+  Rig rig(tiny("sambay"), bf16);
+  CeilingWatch ceilings(quick.ceilings);
+  const auto survey = measure_survey(
+      rig, {.prompts = {}, .positions = {}, .batches = {1}, .chunk = 32, .perf = quick}, ceilings);
+  EXPECT_TRUE(survey.prompts.empty());
+  EXPECT_TRUE(survey.steps.empty());
 }
 
 TEST(Training, AStepIsTimedAndPriced) {
