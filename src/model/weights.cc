@@ -34,12 +34,22 @@ Tensor as_param(const Tensor& stored, const Param& param, DType dtype, Arena& ar
 
 void allocate(Decoder& decoder, const Precision& precision, Arena& arena) {
   for (auto& param : decoder.params().all()) {
-    param.weight.value = Tensor::empty(param.shape, param.dtype(precision), arena);
+    if (const int bits = quantized_bits(param, decoder.config().quantization); bits > 0) {
+      param.weight.quantized =
+          ops::QuantizedMatrix::empty(param.shape[0], param.shape[1], bits, arena);
+    } else {
+      param.weight.value = Tensor::empty(param.shape, param.dtype(precision), arena);
+    }
   }
 }
 
 void allocate_gradients(Decoder& decoder, const Precision& precision, Arena& arena) {
   for (auto& param : decoder.params().all()) {
+    if (param.weight.quantized.defined()) {
+      fail("gradients",
+           "{}: is quantized to {} bits; they are those of the model that it was made of",
+           param.name, param.weight.quantized.bits);
+    }
     param.weight.gradient = Tensor::zeros(param.shape, precision.accum, arena);
   }
 }
@@ -50,8 +60,12 @@ void load_weights(Decoder& decoder, const std::filesystem::path& folder, const P
   const auto& layout = layout_of(read_json(file), file.string());
   const auto stored = open_weights(folder, layout, decoder.config(), decoder.params());
   for (auto& param : decoder.params().all()) {
-    param.weight.value =
-        as_param(stored.params.at(param.name), param, param.dtype(precision), arena);
+    const Tensor& tensor = stored.params.at(param.name);
+    if (const int bits = quantized_bits(param, decoder.config().quantization); bits > 0) {
+      param.weight.quantized = {tensor, bits, 0, param.shape[0], param.shape[1]};
+    } else {
+      param.weight.value = as_param(tensor, param, param.dtype(precision), arena);
+    }
   }
 }
 
@@ -62,6 +76,8 @@ Decoder load_model(const std::filesystem::path& folder, const Precision& precisi
 }
 
 void save_model(const Decoder& decoder, const std::filesystem::path& folder, DType matrix_dtype) {
+  check(decoder.config().quantization == Quantization::none,
+        "quantized models are made by quantize_model");
   std::vector<NamedTensor> tensors;
   for (const auto& param : decoder.params().all()) {
     const DType wanted = param.is_matrix() ? matrix_dtype : DType::f32;

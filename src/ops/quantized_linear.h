@@ -10,7 +10,8 @@ inline constexpr int64_t quantized_few_rows = 16;
 
 // out (T, O) = x (T, I) weight^T (O, I) + bias (O). x is f32 or bf16; out f32 or bf16; bias f32 or
 // undefined.
-//   T <= quantized_few_rows: groups of 32 of a row of x become 8-bit integers, q = round(x / s) with
+//   T <= quantized_few_rows: groups of 32 of a row of x become 8-bit integers, q = round(x / s)
+//   with
 // s = max|x| / 127, and are multiplied as such: exact sums within a group, added up in fp32 in the
 // order of the groups. The bits of a row of out are the same at every instruction set and whatever
 // other rows there are. Each weight is read once, at the speed of memory.

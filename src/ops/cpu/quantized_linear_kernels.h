@@ -13,13 +13,14 @@ namespace sambay::ops {
 struct QuantizedInput {
   int8_t q[quantized_group];
   float scale;
-  int32_t sum;  // of q
+  int32_t correction;  // what the offset of stored weights adds to a sum of products, negated
 };
 
 // A row of x (f32 or bf16) becomes `groups` of QuantizedInput; what is beyond `count` is zero.
 struct QuantizeInput {
   const void* x;
   bool bf16;
+  int32_t offset;  // of the weights
   int64_t count, groups;
   QuantizedInput* out;
 };
@@ -34,8 +35,8 @@ struct QuantizedFewRows {
   bool c_is_bf16;
 };
 
-// As PackPanel of matmul_kernels.h: rows [lane, lane + lanes) of w at columns [k_begin, k_begin + k).
-// k_begin is a multiple of quantized_record_columns.
+// As PackPanel of matmul_kernels.h: rows [lane, lane + lanes) of w at columns [k_begin, k_begin +
+// k). k_begin is a multiple of quantized_record_columns.
 struct QuantizedPanel {
   QuantizedRows w;
   int64_t lane, lanes, k_begin, k, width;

@@ -42,8 +42,8 @@ void put(const QuantizedRows& w, uint8_t* blocks, int64_t row, int64_t column, i
   const Place place = place_of(w, row, column);
   uint8_t& byte = blocks[place.record + place.weight];
   const int mask = w.bits == 8 ? 0xff : 0xf;
-  byte = static_cast<uint8_t>((byte & ~(mask << place.shift)) |
-                              ((q + offset_of(w)) & mask) << place.shift);
+  byte = static_cast<uint8_t>((byte & ~(mask << place.shift)) | ((q + offset_of(w)) & mask)
+                                                                    << place.shift);
 }
 
 float rounded(float scale) {
@@ -133,7 +133,8 @@ void quantize_rows(const float* weights, int64_t stride, const QuantizedRows& w,
       blocks[place.record + place.scale + 1] = static_cast<uint8_t>(bits >> 8);
       float norm = 0;
       for (int64_t i = 0; i < quantized_group; ++i) {
-        put(w, blocks, row, begin + i, static_cast<int>(search.integer(group[i], search.best.scale)));
+        put(w, blocks, row, begin + i,
+            static_cast<int>(search.integer(group[i], search.best.scale)));
         norm += group[i] * group[i];
       }
       difference += search.best.error;

@@ -27,7 +27,7 @@ SAMBAY_INLINE RecordScales record_scales(const uint8_t* record, int part) {
 // ---- x ----
 
 template <class T>
-SAMBAY_INLINE void quantize_group(const T* x, int64_t count, QuantizedInput& out) {
+SAMBAY_INLINE void quantize_group(const T* x, int64_t count, int32_t offset, QuantizedInput& out) {
   constexpr int vecs = static_cast<int>(G) / lanes;
   Vec values[vecs];
   Vec largest = set1(0.0F), poison = set1(0.0F);
@@ -55,14 +55,14 @@ SAMBAY_INLINE void quantize_group(const T* x, int64_t count, QuantizedInput& out
     total = total + q;
     store_int8(out.q + i * lanes, q);
   }
-  out.sum = static_cast<int32_t>(sum(total));
+  out.correction = -offset * static_cast<int32_t>(sum(total));
 }
 
 template <class T>
 void quantize_row(const QuantizeInput& input) {
   const auto* x = static_cast<const T*>(input.x);
   for (int64_t g = 0; g < input.groups; ++g) {
-    quantize_group(x + g * G, input.count - g * G, input.out[g]);
+    quantize_group(x + g * G, input.count - g * G, input.offset, input.out[g]);
   }
 }
 
@@ -178,7 +178,9 @@ SAMBAY_INLINE void weights_of(Ints line, Vec scale, Vec (&weights)[4]) {
 struct WordsF32 {
   using Word = float;
   static constexpr int k_group = 1;
-  [[gnu::always_inline]] static inline void store_words(Word* to, Vec first, Vec) { store(to, first); }
+  [[gnu::always_inline]] static inline void store_words(Word* to, Vec first, Vec) {
+    store(to, first);
+  }
 };
 
 #if defined(__AVX512BF16__)
@@ -311,8 +313,8 @@ SAMBAY_INLINE Vec integer(Vec weight, Vec inverse, const QuantizationLevels& lev
 SAMBAY_INLINE void consider(const float (*tile)[B], Vec exact_scale,
                             const QuantizationLevels& levels, Fit& best) {
   Bf16 rounded[lanes];
-  store(rounded, select(less_than(abs(exact_scale), set1(smallest_scale)), set1(0.0F),
-                        exact_scale));
+  store(rounded,
+        select(less_than(abs(exact_scale), set1(smallest_scale)), set1(0.0F), exact_scale));
   const Vec scale = load(rounded), inverse = inverse_of(scale);
   Vec error = set1(0.0F);
   for (int64_t k = 0; k < G; ++k) {
@@ -331,8 +333,7 @@ SAMBAY_INLINE Fit search(const float (*tile)[B], const QuantizationLevels& level
     largest = max(largest, abs(load(tile[k])));
   }
   for (int i = 0; i < levels.divisors; ++i) {
-    const Vec scale =
-        largest / set1(levels.first_divisor + levels.step * static_cast<float>(i));
+    const Vec scale = largest / set1(levels.first_divisor + levels.step * static_cast<float>(i));
     consider(tile, scale, levels, best);
     if (levels.both_signs) {
       consider(tile, set1(0.0F) - scale, levels, best);

@@ -131,8 +131,7 @@ SAMBAY_INLINE void store_int8(int8_t* p, Vec whole) {
 // multiplied where they stand: their sum is 16 times too large.
 template <int bits>
 SAMBAY_INLINE Ints group_sum(const uint8_t* w, const QuantizedInput& x) {
-  constexpr int32_t offset = bits == 8 ? quantized_offset8 : quantized_offset4;
-  __m512i a = _mm512_set1_epi32(-offset * x.sum), b = _mm512_setzero_si512();
+  __m512i a = _mm512_set1_epi32(x.correction), b = _mm512_setzero_si512();
 #pragma GCC unroll 8
   for (int i = 0; i < fours; i += 2) {
     const __m512i x_a = _mm512_set1_epi32(load_four(x.q + 4 * i));
@@ -250,7 +249,7 @@ SAMBAY_INLINE Ints group_sum(const uint8_t* w, const QuantizedInput& x) {
       sum = add16(sum, multiply_pairs(lower(both), broadcast_four(x.q + 4 * i)));
       sum = add16(sum, multiply_pairs(upper(both), broadcast_four(x.q + 4 * i + 4)));
     }
-    return {add32(add_neighbours(sum), broadcast32(-quantized_offset4 * x.sum))};
+    return {add32(add_neighbours(sum), broadcast32(x.correction))};
   }
 }
 
@@ -258,8 +257,7 @@ SAMBAY_INLINE Ints group_sum(const uint8_t* w, const QuantizedInput& x) {
 
 template <int bits>
 SAMBAY_INLINE Ints group_sum(const uint8_t* w, const QuantizedInput& x) {
-  constexpr int32_t offset = bits == 8 ? quantized_offset8 : quantized_offset4;
-  Int4 sum = Int4{} - offset * x.sum;
+  Int4 sum = Int4{} + x.correction;
   for (int i = 0; i < fours; ++i) {
     Int4 line = load_ints(w + (bits == 8 ? i : i / 2) * quantized_line).v;
     line = bits == 4 && i % 2 == 1 ? line >> 4 : line;
