@@ -17,6 +17,7 @@ struct Options {
   std::string model, parametrization = "mup++", dtype = "bf16", out, plot;
   PresetOptions preset{.name = "sambay"};
   std::vector<int64_t> positions = {1024};
+  int bits = 0;
   int64_t batch = 1, tokens = 2048, chunk = 512, rows = 1, row_length = 2048;
   std::string other = "transformer";
   double memory_gib = 8;
@@ -29,9 +30,14 @@ Precision precision_of(const Options& options) {
 }
 
 ModelConfig config_of(const Options& options) {
-  return options.model.empty()
-             ? make_config(options.preset, options.parametrization)
-             : ModelConfig::load(std::filesystem::path(options.model) / "config.json");
+  if (!options.model.empty()) {
+    return ModelConfig::load(std::filesystem::path(options.model) / "config.json");
+  }
+  auto config = make_config(options.preset, options.parametrization);
+  if (options.bits > 0) {
+    config.quantization = quantization_of_bits(options.bits);
+  }
+  return config;
 }
 
 std::unique_ptr<Rig> make_rig(const Options& options) {
@@ -60,7 +66,10 @@ Json timing_json(const Timing& timing) {
 }
 
 Json model_json(const ModelConfig& config, int64_t parameters, const Options& options) {
-  return {{"name", config.name}, {"parameters", parameters}, {"dtype", options.dtype}};
+  return {{"name", config.name},
+          {"parameters", parameters},
+          {"dtype", options.dtype},
+          {"quantization", name(config.quantization)}};
 }
 
 void print_machine(const Json& machine) {
@@ -83,8 +92,10 @@ void deliver(const Json& report, const Options& options, const Common& common, T
   }
   print_machine(report["machine"]);
   if (report.contains("model")) {
-    fmt::print("model: {}, {} parameters, {}\n", report["model"]["name"].get<std::string>(),
-               report["model"]["parameters"].get<int64_t>(), options.dtype);
+    const auto quantization = report["model"]["quantization"].get<std::string>();
+    fmt::print("model: {}, {} parameters, {}{}\n", report["model"]["name"].get<std::string>(),
+               report["model"]["parameters"].get<int64_t>(), options.dtype,
+               quantization == "none" ? "" : ", weights " + quantization);
   }
   text();
 }
@@ -267,6 +278,7 @@ void run_throughput(const Options& options, const Common& common) {
 void add_model_options(CLI::App& command, Options& options) {
   command.add_option("--model", options.model,
                      "Model folder, or a name on the Hub; else random weights of --preset");
+  add_bits_option(command, options.bits);
 }
 
 void add_decode_options(CLI::App& command, Options& options) {

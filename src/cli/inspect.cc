@@ -15,6 +15,7 @@ struct Options {
   std::string parametrization = "mup++", dtype = "bf16";
   std::vector<int64_t> lengths = {1024, 32768};
   int64_t chunk = 512;
+  int bits = 0;
 };
 
 ModelConfig read_config(const Options& options, const Common& common) {
@@ -22,7 +23,28 @@ ModelConfig read_config(const Options& options, const Common& common) {
     return ModelConfig::load(model_folder(options.model, common, hub::Needs::config) /
                              "config.json");
   }
-  return make_config(options.preset, options.parametrization);
+  auto config = make_config(options.preset, options.parametrization);
+  if (options.bits > 0) {
+    config.quantization = quantization_of_bits(options.bits);
+  }
+  return config;
+}
+
+// Parameters by the bits that each is stored in, those of no matrix left out.
+nlohmann::json bits_json(const Decoder& decoder, const Precision& precision) {
+  std::map<int, int64_t> parameters;
+  for (const auto& param : decoder.params().all()) {
+    if (param.is_matrix()) {
+      const int bits = quantized_bits(param, decoder.config().quantization);
+      parameters[bits > 0 ? bits : static_cast<int>(8 * size_of(precision.compute))] +=
+          param.shape.elements();
+    }
+  }
+  auto json = nlohmann::json::array();
+  for (const auto& [bits, count] : parameters) {
+    json.push_back({{"bits", bits}, {"parameters", count}});
+  }
+  return json;
 }
 
 int64_t parameters_of(const Decoder& decoder, const std::string& prefix) {
@@ -82,6 +104,8 @@ nlohmann::json inspect(const Decoder& decoder, const Options& options) {
           {"vocab_size", decoder.config().vocab_size},
           {"parametrization", name(decoder.config().parametrization)},
           {"dtype", options.dtype},
+          {"quantization", name(decoder.config().quantization)},
+          {"matrices", bits_json(decoder, precision)},
           {"parameters", decoder.params().elements()},
           {"layers", layers_json(decoder, states, options.lengths.back())},
           {"generation", lengths}};
@@ -143,6 +167,14 @@ void run(const Options& options, const Common& common) {
              decoder.params().elements(),
              short_number(static_cast<double>(decoder.params().elements())), decoder.config().width,
              decoder.config().vocab_size, name(decoder.config().parametrization), options.dtype);
+  if (decoder.config().quantization != Quantization::none) {
+    for (const auto& matrices : report["matrices"]) {
+      fmt::print("{:>2} bits: {} parameters of matrices\n", matrices["bits"].get<int>(),
+                 short_number(matrices["parameters"].get<double>()));
+    }
+    fmt::print("weights: {}\n\n",
+               short_bytes(report["generation"][0]["weight_bytes"].get<double>()));
+  }
   print_layers(decoder, report["layers"], options.lengths.back());
   for (const auto& row : report["generation"]) {
     print_generation(row);
@@ -164,6 +196,7 @@ void add_inspect(CLI::App& command, const Common& common) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   add_dtype_option(command, options->dtype);
+  add_bits_option(command, options->bits);
   command.footer("Example: sambay inspect --preset phi4miniflash");
   command.callback([options, &common] { run(*options, common); });
 }
