@@ -68,6 +68,7 @@ TEST_F(Program, EveryCommandHasHelpWithAnExample) {
                               "eval perplexity",
                               "run",
                               "convert",
+                              "quantize",
                               "tokenize",
                               "inspect",
                               "init",
