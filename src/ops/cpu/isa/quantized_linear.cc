@@ -74,18 +74,31 @@ void quantize_input(const QuantizeInput& input) {
 
 constexpr int rows_at_once = 4;
 
+// One pass over a block: with rows of x beyond the first, arithmetic hides the end of the stream
+// from the hardware's prefetcher, and each pass fetches its share of the next block.
+struct Pass {
+  const uint8_t* block;
+  int64_t records;
+  const uint8_t* ahead;  // null: nothing is fetched
+  int64_t lines;         // a record
+};
+
 // sums (rows, 16) over a block for `rows` rows of x.
 template <int bits, int rows>
-void block_sums(const uint8_t* block, int64_t records, const QuantizedInput* x, int64_t x_stride,
-                float (*sums)[B]) {
+void block_sums(const Pass& pass, const QuantizedInput* x, int64_t x_stride, float (*sums)[B]) {
+  const uint8_t* ahead = pass.ahead;
   for (int part = 0; part < parts; ++part) {
     Vec totals[rows];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; ++r) {
       totals[r] = set1(0.0F);
     }
-    const uint8_t* record = block;
-    for (int64_t i = 0; i < records; ++i, record += record_bytes<bits>) {
+    const uint8_t* record = pass.block;
+    for (int64_t i = 0; i < pass.records; ++i, record += record_bytes<bits>) {
+      for (int64_t line = 0; ahead != nullptr && line < pass.lines; ++line) {
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += quantized_line;
+      }
       const RecordScales of = record_scales(record, part);
 #pragma GCC unroll 2
       for (int g = 0; g < 2; ++g) {
@@ -107,18 +120,17 @@ void block_sums(const uint8_t* block, int64_t records, const QuantizedInput* x, 
 }
 
 template <int bits>
-void any_block_sums(const uint8_t* block, int64_t records, const QuantizedInput* x, int64_t rows,
-                    float (*sums)[B]) {
-  const int64_t stride = 2 * records;
+void any_block_sums(const Pass& pass, const QuantizedInput* x, int64_t rows, float (*sums)[B]) {
+  const int64_t stride = 2 * pass.records;
   switch (rows) {
     case 1:
-      return block_sums<bits, 1>(block, records, x, stride, sums);
+      return block_sums<bits, 1>(pass, x, stride, sums);
     case 2:
-      return block_sums<bits, 2>(block, records, x, stride, sums);
+      return block_sums<bits, 2>(pass, x, stride, sums);
     case 3:
-      return block_sums<bits, 3>(block, records, x, stride, sums);
+      return block_sums<bits, 3>(pass, x, stride, sums);
     default:
-      return block_sums<bits, 4>(block, records, x, stride, sums);
+      return block_sums<bits, 4>(pass, x, stride, sums);
   }
 }
 
@@ -141,19 +153,25 @@ void put(const QuantizedFewRows& p, int64_t row, int64_t begin, int64_t end, con
 template <int bits>
 void few_rows_of(const QuantizedFewRows& p) {
   const int64_t records = (p.w.columns + C - 1) / C;
+  const int64_t block_bytes = records * record_bytes<bits>;
+  const int64_t turns = (p.rows + rows_at_once - 1) / rows_at_once * parts;
+  const int64_t lines = (record_bytes<bits> / quantized_line + turns - 1) / turns;
   const uint8_t* block = p.w.data;
-  for (int64_t first = -p.w.first; first < p.w.rows; first += B) {
+  for (int64_t first = -p.w.first; first < p.w.rows; first += B, block += block_bytes) {
     const int64_t begin = first > 0 ? first : 0;
     const int64_t end = first + B < p.w.rows ? first + B : p.w.rows;
+    const bool last = first + B >= p.w.rows;
     for (int64_t row = 0; row < p.rows; row += rows_at_once) {
+      const uint8_t* share =
+          block + block_bytes + row / rows_at_once * parts * lines * records * quantized_line;
+      const Pass pass = {block, records, last || p.rows == 1 ? nullptr : share, lines};
       const int64_t some = p.rows - row < rows_at_once ? p.rows - row : rows_at_once;
       alignas(64) float sums[rows_at_once][B];
-      any_block_sums<bits>(block, records, p.x + row * 2 * records, some, sums);
+      any_block_sums<bits>(pass, p.x + row * 2 * records, some, sums);
       for (int64_t r = 0; r < some; ++r) {
         put(p, row + r, begin, end, sums[r] + (begin - first));
       }
     }
-    block += records * record_bytes<bits>;
   }
 }
 
