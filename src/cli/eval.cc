@@ -124,8 +124,8 @@ void run_perplexity(const PerplexityFlags& options, const Common& common) {
   std::optional<LoadedModel> reference;
   PerplexityOptions eval = options.eval;
   if (!options.reference.empty()) {
-    reference =
-        LoadedModel::load(model_folder(options.reference, common), parse_precision(options.dtype));
+    reference.emplace(
+        LoadedModel::load(model_folder(options.reference, common), parse_precision(options.dtype)));
     eval.reference = &*reference;
   }
   const auto documents = read_eval_documents(model, options.data);

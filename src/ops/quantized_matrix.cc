@@ -4,14 +4,14 @@
 #include <vector>
 
 #include "base/threads.h"
-#include "ops/cpu/quantized_linear_kernels.h"
+#include "ops/cpu/quantize_kernels.h"
 #include "ops/cpu/select.h"
 #include "ops/dispatch.h"
 #include "ops/ref/quantized_linear.h"
 
 namespace sambay::ops {
 
-SAMBAY_KERNELS(QuantizedKernels, quantized_kernels);
+SAMBAY_KERNELS(QuantizeKernels, quantize_kernels);
 
 namespace {
 
@@ -40,7 +40,7 @@ QuantizationError quantize_block(const float* weights, int64_t rows, const Quant
     ref::quantize_rows(weights, out.columns, {nullptr, 0, rows, out.columns, out.bits}, to,
                        error.difference, error.size);
   } else {
-    quantized_kernels().quantize_block(
+    quantize_kernels().quantize_block(
         {weights, out.columns, rows, out.columns, out.bits, to, &error.difference, &error.size});
   }
   return error;

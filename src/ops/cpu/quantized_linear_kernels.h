@@ -16,6 +16,9 @@ struct QuantizedInput {
   int32_t correction;  // what the offset of stored weights adds to a sum of products, negated
 };
 
+// Groups of x that are smaller are zero.
+constexpr float quantized_smallest_input = 0x1p-100F;
+
 // A row of x (f32 or bf16) becomes `groups` of QuantizedInput; what is beyond `count` is zero.
 struct QuantizeInput {
   const void* x;
@@ -43,22 +46,11 @@ struct QuantizedPanel {
   void* packed;
 };
 
-// One block of 16 rows from weights (rows <= 16, columns), `stride` apart. Adds squares of what
-// changed to *difference, of weights to *size.
-struct QuantizeBlock {
-  const float* weights;
-  int64_t stride, rows, columns;
-  int bits;
-  uint8_t* block;
-  double *difference, *size;
-};
-
 struct QuantizedKernels {
   void (*quantize_input)(const QuantizeInput& input);
   void (*few_rows)(const QuantizedFewRows& product);
   void (*pack_f32)(const QuantizedPanel& panel);   // for GemmKernel gemm_f32
   void (*pack_bf16)(const QuantizedPanel& panel);  // for gemm_bf16
-  void (*quantize_block)(const QuantizeBlock& block);
 };
 
 }  // namespace sambay::ops

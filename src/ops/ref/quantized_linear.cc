@@ -5,7 +5,8 @@
 #include <limits>
 #include <vector>
 
-#include "ops/quantized_search.h"
+#include "ops/cpu/quantize_kernels.h"
+#include "ops/cpu/quantized_linear_kernels.h"
 #include "tensor/dtype.h"
 
 namespace sambay::ops::ref {
@@ -154,7 +155,7 @@ InputGroup quantize_input(std::span<const float> group) {
     out.scale = poison;
     return out;
   }
-  if (largest < smallest_input) {
+  if (largest < quantized_smallest_input) {
     return out;
   }
   const float inverse = 127.0F / largest;

@@ -2,18 +2,12 @@
 #include "ops/cpu/simd/gemm.h"
 #include "ops/cpu/simd/group_sum.h"
 #include "ops/cpu/simd/vec.h"
-#include "ops/quantized_search.h"
 
 namespace sambay::ops::SAMBAY_ISA_NAMESPACE {
 namespace {
 
 constexpr int64_t B = quantized_block_rows, C = quantized_record_columns, G = quantized_group;
 constexpr int parts = static_cast<int>(B) / lanes;  // vectors of a block's rows
-
-template <int bits>
-constexpr int64_t record_bytes = bits == 8 ? quantized_record_bytes8 : quantized_record_bytes4;
-template <int bits>
-constexpr int64_t group_bytes = bits == 8 ? quantized_group_bytes8 : quantized_group_bytes4;
 
 // Scales of the first and the second group of a record for one part of its rows.
 struct RecordScales {
@@ -23,8 +17,6 @@ SAMBAY_INLINE RecordScales record_scales(const uint8_t* record, int part) {
   const Ints both = load_ints(record + part * lanes * 4);
   return {{from_low_halves(both), from_high_halves(both)}};
 }
-
-// ---- x ----
 
 template <class T>
 SAMBAY_INLINE void quantize_group(const T* x, int64_t count, int32_t offset, QuantizedInput& out) {
@@ -42,7 +34,7 @@ SAMBAY_INLINE void quantize_group(const T* x, int64_t count, int32_t offset, Qua
   const float max_size = max_lane(largest), not_finite = sum(poison);
   float inverse = 127.0F / max_size;
   out.scale = max_size / 127.0F;
-  if (not_finite != 0 || max_size < smallest_input) {  // NaN is not 0
+  if (not_finite != 0 || max_size < quantized_smallest_input) {  // NaN is not 0
     inverse = 0;
     out.scale = not_finite;
     for (int i = 0; i < vecs; ++i) {
@@ -69,8 +61,6 @@ void quantize_row(const QuantizeInput& input) {
 void quantize_input(const QuantizeInput& input) {
   input.bf16 ? quantize_row<Bf16>(input) : quantize_row<float>(input);
 }
-
-// ---- products of a few rows ----
 
 constexpr int rows_at_once = 4;
 
@@ -178,8 +168,6 @@ void few_rows_of(const QuantizedFewRows& p) {
 void few_rows(const QuantizedFewRows& p) {
   p.w.bits == 8 ? few_rows_of<8>(p) : few_rows_of<4>(p);
 }
-
-// ---- panels for products of many rows ----
 
 // Four neighbours along k of one part of a block: half of a line in 4 bits.
 template <int bits, int half>
@@ -312,130 +300,11 @@ void pack_quantized(const QuantizedPanel& p) {
   p.w.bits == 8 ? pack_panel<8, W>(p) : pack_panel<4, W>(p);
 }
 
-// ---- weights ----
-
-// The search of ref/quantized_linear.cc for `lanes` rows at once: the same numbers, so no
-// multiply-add that would round once where it rounds twice.
-struct Fit {
-  Vec scale, error;
-};
-
-SAMBAY_INLINE Vec inverse_of(Vec scale) {
-  return select(less_than(abs(scale), set1(smallest_scale)), set1(0.0F), set1(1.0F) / scale);
-}
-
-SAMBAY_INLINE Vec integer(Vec weight, Vec inverse, const QuantizationLevels& levels) {
-  return min(set1(levels.high), max(set1(levels.low), round(weight * inverse)));
-}
-
-SAMBAY_INLINE void consider(const float (*tile)[B], Vec exact_scale,
-                            const QuantizationLevels& levels, Fit& best) {
-  Bf16 rounded[lanes];
-  store(rounded,
-        select(less_than(abs(exact_scale), set1(smallest_scale)), set1(0.0F), exact_scale));
-  const Vec scale = load(rounded), inverse = inverse_of(scale);
-  Vec error = set1(0.0F);
-  for (int64_t k = 0; k < G; ++k) {
-    const Vec weight = load(tile[k]);
-    const Vec lost = weight - integer(weight, inverse, levels) * scale;
-    error = error + lost * lost;
-  }
-  const Mask better = less_than(error, best.error);
-  best = {select(better, scale, best.scale), select(better, error, best.error)};
-}
-
-SAMBAY_INLINE Fit search(const float (*tile)[B], const QuantizationLevels& levels) {
-  Fit best = {set1(0.0F), set1(__builtin_inff())};
-  Vec largest = set1(0.0F);
-  for (int64_t k = 0; k < G; ++k) {
-    largest = max(largest, abs(load(tile[k])));
-  }
-  for (int i = 0; i < levels.divisors; ++i) {
-    const Vec scale = largest / set1(levels.first_divisor + levels.step * static_cast<float>(i));
-    consider(tile, scale, levels, best);
-    if (levels.both_signs) {
-      consider(tile, set1(0.0F) - scale, levels, best);
-    }
-  }
-  for (int i = 0; i < quantization_refinements; ++i) {
-    const Vec inverse = inverse_of(best.scale);
-    Vec product = set1(0.0F), square = set1(0.0F);
-    for (int64_t k = 0; k < G; ++k) {
-      const Vec weight = load(tile[k]), q = integer(weight, inverse, levels);
-      product = product + weight * q;
-      square = square + q * q;
-    }
-    const Mask none = less_than(square, set1(0.5F));
-    consider(tile, select(none, set1(0.0F), product / select(none, set1(1.0F), square)), levels,
-             best);
-  }
-  return best;
-}
-
-// The integers, with their offset, of the rows of one part.
-template <int bits>
-void put_part(const float (*tile)[B], Vec scale, const QuantizationLevels& levels, int part,
-              uint8_t* group) {
-  constexpr int32_t offset = bits == 8 ? quantized_offset8 : quantized_offset4;
-  const Vec inverse = inverse_of(scale);
-  for (int k = 0; k < static_cast<int>(G); ++k) {
-    float q[lanes];
-    store(q, integer(load(tile[k]), inverse, levels));
-    const int four = k / 4;
-    uint8_t* to = group + (bits == 8 ? four : four / 2) * quantized_line + k % 4;
-    for (int i = 0; i < lanes; ++i) {
-      const int stored = static_cast<int>(q[i]) + offset;
-      uint8_t& byte = to[(part * lanes + i) * 4];
-      byte = static_cast<uint8_t>(bits == 4 && four % 2 == 1 ? byte | stored << 4 : stored);
-    }
-  }
-}
-
-template <int bits>
-void quantize_rows(const QuantizeBlock& p) {
-  constexpr QuantizationLevels levels = quantization_levels(bits);
-  const int64_t groups = (p.columns + C - 1) / C * 2;
-  for (int64_t g = 0; g < groups; ++g) {
-    alignas(64) float tile[G][B] = {};
-    for (int64_t row = 0; row < p.rows; ++row) {
-      for (int64_t k = 0; k < G && g * G + k < p.columns; ++k) {
-        tile[k][row] = p.weights[row * p.stride + g * G + k];
-      }
-    }
-    uint8_t* record = p.block + g / 2 * record_bytes<bits>;
-    uint8_t* group = record + quantized_scale_bytes + g % 2 * group_bytes<bits>;
-    for (int part = 0; part < parts; ++part) {
-      const auto* rows = reinterpret_cast<const float(*)[B]>(&tile[0][part * lanes]);
-      const Fit best = search(rows, levels);
-      put_part<bits>(rows, best.scale, levels, part, group);
-      Vec size = set1(0.0F);
-      for (int64_t k = 0; k < G; ++k) {
-        const Vec weight = load(rows[k]);
-        size = size + weight * weight;
-      }
-      float errors[lanes], sizes[lanes];
-      Bf16 scales[lanes];
-      store(errors, best.error);
-      store(sizes, size);
-      store(scales, best.scale);
-      for (int i = 0; i < lanes; ++i) {
-        *p.difference += static_cast<double>(errors[i]);
-        *p.size += static_cast<double>(sizes[i]);
-        __builtin_memcpy(record + ((part * lanes + i) * 2 + g % 2) * 2, &scales[i], 2);
-      }
-    }
-  }
-}
-
-void quantize_block(const QuantizeBlock& p) {
-  p.bits == 8 ? quantize_rows<8>(p) : quantize_rows<4>(p);
-}
-
 }  // namespace
 
 extern const QuantizedKernels quantized_kernels;
 
 const QuantizedKernels quantized_kernels = {quantize_input, few_rows, pack_quantized<WordsF32>,
-                                            pack_quantized<WordsBf16>, quantize_block};
+                                            pack_quantized<WordsBf16>};
 
 }  // namespace sambay::ops::SAMBAY_ISA_NAMESPACE

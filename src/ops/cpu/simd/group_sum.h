@@ -19,6 +19,10 @@ SAMBAY_INLINE int32_t load_four(const int8_t* q) {
 }
 
 constexpr int64_t quantized_line = 64;
+template <int bits>
+constexpr int64_t record_bytes = bits == 8 ? quantized_record_bytes8 : quantized_record_bytes4;
+template <int bits>
+constexpr int64_t group_bytes = bits == 8 ? quantized_group_bytes8 : quantized_group_bytes4;
 constexpr int fours = static_cast<int>(quantized_group / 4);
 
 #if defined(__AVX512F__)

@@ -1,8 +1,10 @@
-// How scales of quantized weights are looked for. Plain data: included by files of every
-// instruction set.
+// What an instruction set contributes to quantizing weights, and how scales are looked for. Plain
+// data: files compiled for special instruction sets include this.
 #pragma once
 
 #include <cstdint>
+
+#include "ops/quantized_layout.h"
 
 namespace sambay::ops {
 
@@ -26,7 +28,18 @@ constexpr int quantization_refinements = 2;
 
 // Scales below are zero: their inverse would overflow, and some instructions flush denormals.
 constexpr float smallest_scale = 0x1p-126F;
-// Groups of x that are smaller are zero.
-constexpr float smallest_input = 0x1p-100F;
+// One block of 16 rows from weights (rows <= 16, columns), `stride` apart. Adds squares of what
+// changed to *difference, of weights to *size.
+struct QuantizeBlock {
+  const float* weights;
+  int64_t stride, rows, columns;
+  int bits;
+  uint8_t* block;
+  double *difference, *size;
+};
+
+struct QuantizeKernels {
+  void (*quantize_block)(const QuantizeBlock& block);
+};
 
 }  // namespace sambay::ops
