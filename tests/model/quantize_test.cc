@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/cpu.h"
 #include "base/files.h"
 #include "base/json_fields.h"
 #include "formats/safetensors.h"
@@ -132,6 +133,38 @@ TEST_F(QuantizedModel, IsUsedWhereItIsMapped) {
   EXPECT_GE(cost.weight_bytes, report.bytes_after);
   EXPECT_LT(cost.weight_bytes, report.bytes_after + 64 * loaded.params().all().size());
   EXPECT_LT(report.bytes_after, report.bytes_before / 3);
+}
+
+TEST_F(QuantizedModel, TakesTheMemoryThatADryRunSays) {
+  auto quantized = config("sambayda");
+  quantized.quantization = Quantization::int4;
+  const auto peak = [&](const Precision& precision, Device device) {
+    Arena arena(device);
+    Decoder decoder(quantized);
+    allocate(decoder, precision, arena);
+    for (const auto& param : decoder.params().all()) {
+      const Tensor& data =
+          param.weight.quantized.defined() ? param.weight.quantized.data : param.weight.value;
+      if (device == Device::cpu) {
+        data.zero();
+      }
+    }
+    Exec exec{&arena, nullptr, precision};
+    SequenceState state(decoder.state_spec(precision), arena);
+    for (const int64_t rows : {40, 16, 1}) {
+      Segments segments;
+      segments.add(rows, state.length());
+      decoder.logits(exec, {some_ids(rows), segments, {&state}, {1}});
+    }
+    return arena.peak_bytes();
+  };
+  for (const Isa level : available_isas()) {
+    const ScopedIsa scoped(level);
+    for (const Precision& precision : {f32, testing::bf16}) {
+      EXPECT_EQ(peak(precision, Device::meta), peak(precision, Device::cpu))
+          << name(level) << " " << name(precision.compute);
+    }
+  }
 }
 
 TEST_F(QuantizedModel, OfManyRowsIsTheModelOfItsDequantizedWeights) {
