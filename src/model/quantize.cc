@@ -122,7 +122,7 @@ void Quantizer::write_quantized(FileWriter& file, const Param& param, QuantizedT
     try {
       report.error += ops::quantize(weights, made);
     } catch (const Error& e) {
-      fail(from_.string(), "{}: {}, in the rows from {} on", param.name, e.what(), begin);
+      fail(from_.string(), "{}: rows from {} on: {}", param.name, begin, e.what());
     }
     file.write({static_cast<const std::byte*>(made.data.raw()), made.data.bytes()});
     advance(count * columns);
