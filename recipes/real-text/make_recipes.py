@@ -85,7 +85,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--parameters", type=int, default=10_000_000, help="of each model (%(default)s)")
     p.add_argument("--steps", type=int, default=1000, help="of each run (%(default)s)")
-    p.add_argument("--batch-tokens", type=int, default=4096, help="of a step, a multiple of 1,024 (%(default)s)")
+    p.add_argument("--batch-tokens", type=int, default=1024, help="of a step, a multiple of 1,024 (%(default)s)")
     p.add_argument("--learning-rate", type=float, default=0.002, help="of the base depth (%(default)s)")
     p.add_argument("--seeds", type=int, default=3, help="runs of each architecture (%(default)s)")
     options = p.parse_args()
