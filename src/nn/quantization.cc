@@ -38,7 +38,7 @@ int quantized_bits(const Param& param, Quantization quantization) {
   if (param.role != Role::hidden) {
     return 8;
   }
-  const auto [low, high] = std::minmax(param.shape[0], param.shape[1]);
+  const auto [low, high] = std::minmax({param.shape[0], param.shape[1]});  // by value
   if (low < smallest_side || low * thinnest <= high) {
     return 0;
   }
