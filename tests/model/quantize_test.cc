@@ -204,7 +204,7 @@ TEST_F(QuantizedModel, GivesNearlyTheSameTokenByToken) {
 
 TEST_F(QuantizedModel, IsTheSameFromAPublishedLayout) {
   make(original("phi4miniflash"), 8, "own");
-  convert_model(folder_ / "model", folder_ / "published", {.layout = "hf"});
+  convert_model(folder_ / "model", folder_ / "published", {"hf", {}, 0});
   quantize_model(folder_ / "published", folder_ / "other", 8);
   EXPECT_EQ(read_text(folder_ / "own" / "model.safetensors"),
             read_text(folder_ / "other" / "model.safetensors"));
@@ -224,7 +224,9 @@ TEST_F(QuantizedModel, IsTakenForNothingElse) {
   const auto quantized = folder_ / "quantized";
   EXPECT_THAT(fault([&] { quantize_model(quantized, folder_ / "again", 4); }),
               HasSubstr("quantization: expected none, got int8"));
-  EXPECT_THAT(fault([&] { convert_model(quantized, folder_ / "hf", {.layout = "sambay"}); }),
+  EXPECT_THAT(fault([&] {
+                convert_model(quantized, folder_ / "hf", {"sambay", {}, 0});
+              }),
               HasSubstr("quantization: expected none, got int8"));
   Decoder loaded = load_model(quantized, f32, arena_);
   EXPECT_THAT(fault([&] { allocate_gradients(loaded, f32, arena_); }),
