@@ -4,13 +4,43 @@
 #include "ops/elementwise.h"
 #include "ops/matmul.h"
 #include "ops/norm.h"
+#include "ops/quantized_linear.h"
 
 namespace sambay {
 
+Weight Weight::rows(int64_t begin, int64_t end) const {
+  if (quantized.defined()) {
+    return {{}, {}, quantized.slice(begin, end)};
+  }
+  return {value.slice(0, begin, end),
+          gradient.defined() ? gradient.slice(0, begin, end) : Tensor{}};
+}
+
+namespace {
+
+void expect_differentiable(const Exec& exec, const char* function, const Weight& weight) {
+  if (exec.recording() && weight.quantized.defined()) {
+    fail(function,
+         "weight: expected floating-point numbers where gradients are wanted, got {} bits",
+         weight.quantized.bits);
+  }
+}
+
+}  // namespace
+
+void apply_linear(const Tensor& x, const Weight& weight, const Tensor& bias, const Tensor& out) {
+  if (weight.quantized.defined()) {
+    ops::quantized_linear(x, weight.quantized, bias, out);
+  } else {
+    ops::linear(x, weight.value, bias, out);
+  }
+}
+
 Var linear(Exec& exec, const Var& x, const Weight& weight, const Weight* bias) {
-  Var out{exec.empty({x.value.dim(0), weight.value.dim(0)}, exec.precision.compute)};
+  expect_differentiable(exec, "linear", weight);
+  Var out{exec.empty({x.value.dim(0), weight.shape()[0]}, exec.precision.compute)};
   const Weight b = bias != nullptr ? *bias : Weight{};
-  ops::linear(x.value, weight.value, b.value, out.value);
+  apply_linear(x.value, weight, b.value, out.value);
   if (!needs_gradient(exec, {&x}, {&weight, &b})) {
     return out;
   }
@@ -141,8 +171,13 @@ Var select_rows(Exec& exec, const Var& x, const Segments& all, const Segments& w
 
 Var embedding(Exec& exec, std::span<const int32_t> ids, const Weight& table) {
   const auto rows = static_cast<int64_t>(ids.size());
-  Var out{exec.empty({rows, table.value.dim(1)}, exec.precision.accum)};
-  ops::embedding(ids, table.value, out.value);
+  expect_differentiable(exec, "embedding", table);
+  Var out{exec.empty({rows, table.shape()[1]}, exec.precision.accum)};
+  if (table.quantized.defined()) {
+    ops::embedding(ids, table.quantized, out.value);
+  } else {
+    ops::embedding(ids, table.value, out.value);
+  }
   if (!needs_gradient(exec, {}, {&table})) {
     return out;
   }

@@ -15,7 +15,10 @@ namespace sambay {
 // Shapes, dtypes and errors are the ops' own (ops/*.h); results are in exec.precision.compute
 // unless an argument or a comment says otherwise.
 
-// bias may be null.
+// out = x weight^T + bias, bias undefined or f32 (f64): the op for the kind of matrix that weight
+// is.
+void apply_linear(const Tensor& x, const Weight& weight, const Tensor& bias, const Tensor& out);
+// bias may be null. A recorded pass cannot have quantized weights.
 Var linear(Exec& exec, const Var& x, const Weight& weight, const Weight* bias = nullptr);
 Var rms_norm(Exec& exec, const Var& x, const Weight& weight, float eps);
 Var layer_norm(Exec& exec, const Var& x, const Weight& weight, const Weight& bias, float eps);

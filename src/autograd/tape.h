@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "ops/quantized_matrix.h"
 #include "tensor/tensor.h"
 
 namespace sambay {
@@ -23,6 +24,11 @@ struct Var {
 struct Weight {
   Tensor value;
   Tensor gradient;
+  ops::QuantizedMatrix quantized = {};  // in place of value; never with a gradient
+
+  Shape shape() const { return quantized.defined() ? quantized.shape() : value.shape(); }
+  // A matrix's rows [begin, end).
+  Weight rows(int64_t begin, int64_t end) const;
 };
 
 // Where a backward writes a gradient: `accumulate` says that the buffer already holds a part of the

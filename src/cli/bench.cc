@@ -114,6 +114,7 @@ void run_throughput(const BenchOptions& options, const Common& common) {
 void add_model_options(CLI::App& command, BenchOptions& options) {
   command.add_option("--model", options.model,
                      "Model folder, or a name on the Hub; else random weights of --preset");
+  add_bits_option(command, options.bits);
 }
 
 void add_decode_options(CLI::App& command, BenchOptions& options) {

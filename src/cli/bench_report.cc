@@ -26,9 +26,14 @@ Precision precision_of(const BenchOptions& options) {
 }
 
 ModelConfig config_of(const BenchOptions& options) {
-  return options.model.empty()
-             ? make_config(options.preset, options.parametrization)
-             : ModelConfig::load(std::filesystem::path(options.model) / "config.json");
+  if (!options.model.empty()) {
+    return ModelConfig::load(std::filesystem::path(options.model) / "config.json");
+  }
+  auto config = make_config(options.preset, options.parametrization);
+  if (options.bits > 0) {
+    config.quantization = quantization_of_bits(options.bits);
+  }
+  return config;
 }
 
 std::unique_ptr<Rig> make_rig(const BenchOptions& options) {
@@ -53,7 +58,10 @@ Json timing_json(const Timing& timing) {
 }
 
 Json model_json(const ModelConfig& config, int64_t parameters, const BenchOptions& options) {
-  return {{"name", config.name}, {"parameters", parameters}, {"dtype", options.dtype}};
+  return {{"name", config.name},
+          {"parameters", parameters},
+          {"dtype", options.dtype},
+          {"quantization", name(config.quantization)}};
 }
 
 void deliver(const Json& report, const BenchOptions& options, const Common& common,
@@ -67,8 +75,10 @@ void deliver(const Json& report, const BenchOptions& options, const Common& comm
   }
   print_machine(report["machine"]);
   if (report.contains("model")) {
-    fmt::print("model: {}, {} parameters, {}\n", report["model"]["name"].get<std::string>(),
-               report["model"]["parameters"].get<int64_t>(), options.dtype);
+    const auto quantization = report["model"]["quantization"].get<std::string>();
+    fmt::print("model: {}, {} parameters, {}{}\n", report["model"]["name"].get<std::string>(),
+               report["model"]["parameters"].get<int64_t>(), options.dtype,
+               quantization == "none" ? "" : ", weights " + quantization);
   }
   text();
 }

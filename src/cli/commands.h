@@ -21,6 +21,7 @@ void add_inspect(CLI::App& command, const Common& common);
 void add_logits(CLI::App& command, const Common& common);
 void add_plot(CLI::App& command, const Common& common);
 void add_pull(CLI::App& command, const Common& common);
+void add_quantize(CLI::App& command, const Common& common);
 void add_run(CLI::App& command, const Common& common);
 void add_tokenize(CLI::App& command, const Common& common);
 void add_train(CLI::App& command, const Common& common);
@@ -42,6 +43,7 @@ inline constexpr Command commands[] = {
     {"logits", "Logits of a batch, as a safetensors file", add_logits},
     {"plot", "Curves of runs, as a picture", add_plot},
     {"pull", "Fetch a model from the Hugging Face Hub", add_pull},
+    {"quantize", "Store a model's weights in 8 or 4 bits", add_quantize},
     {"run", "Ask a model: in a conversation, or one prompt", add_run},
     {"tokenize", "Text to token ids and back", add_tokenize},
     {"train", "Train a model as a recipe says", add_train},

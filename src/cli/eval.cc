@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/files.h"
 #include "base/progress.h"
@@ -98,12 +100,39 @@ void add_reasoning(CLI::App& command, const Common& common) {
 }
 
 struct PerplexityFlags {
-  std::string model, dtype, data;
+  std::string model, dtype, data, reference;
   PerplexityOptions eval;
 };
 
+nlohmann::json to_json(const Perplexity& p, bool compared) {
+  nlohmann::json json = {{"documents", p.documents},
+                         {"tokens", p.tokens},
+                         {"bytes", p.bytes},
+                         {"nll_per_token", p.nll_per_token()},
+                         {"nll_per_byte", p.nll_per_byte()},
+                         {"perplexity", p.perplexity()}};
+  if (compared) {
+    const auto tokens = static_cast<double>(p.tokens);
+    json["reference"] = {{"perplexity", std::exp(p.divergence.nll / tokens)},
+                         {"relative_difference", std::expm1((p.nll - p.divergence.nll) / tokens)},
+                         {"kl_per_token", p.divergence.kl / tokens},
+                         {"largest_kl", p.divergence.largest_kl},
+                         {"same_best_token", static_cast<double>(p.divergence.same_best) / tokens}};
+  }
+  return json;
+}
+
 void run_perplexity(const PerplexityFlags& options, const Common& common) {
-  const LoadedModel model = load(options.model, options.dtype, common);
+  // Both in the precision of the model: what is compared is their weights.
+  const auto folder = model_folder(options.model, common);
+  const Precision precision = model_precision(options.dtype, folder);
+  const LoadedModel model = LoadedModel::load(folder, precision);
+  std::optional<LoadedModel> reference;
+  PerplexityOptions eval = options.eval;
+  if (!options.reference.empty()) {
+    reference.emplace(LoadedModel::load(model_folder(options.reference, common), precision));
+    eval.reference = &*reference;
+  }
   const auto documents = read_eval_documents(model, options.data);
   int64_t total = 0;
   for (const EvalDocument& document : documents) {
@@ -111,22 +140,25 @@ void run_perplexity(const PerplexityFlags& options, const Common& common) {
   }
   install_stop_handler();
   Progress progress("perplexity", total, {.unit = "tokens", .quiet = common.json});
-  const Perplexity p = perplexity(model, documents, options.eval, [&](int64_t tokens) {
+  const Perplexity p = perplexity(model, documents, eval, [&](int64_t tokens) {
     progress.update(tokens);
     return !stop_requested();
   });
   progress.finish();
+  const nlohmann::json report = to_json(p, reference.has_value());
   if (common.json) {
-    fmt::print("{}\n", nlohmann::json{{"documents", p.documents},
-                                      {"tokens", p.tokens},
-                                      {"bytes", p.bytes},
-                                      {"nll_per_token", p.nll_per_token()},
-                                      {"nll_per_byte", p.nll_per_byte()},
-                                      {"perplexity", p.perplexity()}}
-                           .dump());
-  } else {
-    fmt::print("{} tokens of {} documents: nll {:.5f} a token, {:.5f} a byte, perplexity {:.4f}\n",
-               p.tokens, p.documents, p.nll_per_token(), p.nll_per_byte(), p.perplexity());
+    fmt::print("{}\n", report.dump());
+    return;
+  }
+  fmt::print("{} tokens of {} documents: nll {:.5f} a token, {:.5f} a byte, perplexity {:.4f}\n",
+             p.tokens, p.documents, p.nll_per_token(), p.nll_per_byte(), p.perplexity());
+  if (reference) {
+    const auto number = [&](const char* field) { return report["reference"][field].get<double>(); };
+    fmt::print(
+        "reference: perplexity {:.4f}, which the model's exceeds by {:.3f} %; KL divergence {:.6f} "
+        "a token, {:.4f} at most; same best token {:.2f} %\n",
+        number("perplexity"), 100 * number("relative_difference"), number("kl_per_token"),
+        number("largest_kl"), 100 * number("same_best_token"));
   }
 }
 
@@ -138,6 +170,13 @@ void add_perplexity(CLI::App& command, const Common& common) {
   command
       .add_option("--length", options->eval.length, "Cut documents into pieces of so many tokens")
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 30));
+  command
+      .add_option("--chunk", options->eval.chunk,
+                  "Tokens that are fed at once; few of them run as generation does")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--reference", options->reference,
+                     "Model to compare the predictions with: divergence of probabilities");
   add_dtype_option(command, options->dtype);
   command.footer("Example: sambay eval perplexity --model models/tiny-reasoner --data book.txt.gz");
   command.callback([options, &common] { run_perplexity(*options, common); });

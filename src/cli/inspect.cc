@@ -15,6 +15,7 @@ struct Options {
   std::string parametrization = "mup++", dtype;
   std::vector<int64_t> lengths = {1024, 32768};
   int64_t chunk = 512;
+  int bits = 0;
 };
 
 struct Subject {
@@ -26,12 +27,33 @@ struct Subject {
 Subject read_subject(const Options& options, const Common& common) {
   const Precision asked = parse_precision(options.dtype.empty() ? "bf16" : options.dtype);
   if (options.model.empty()) {
-    return {make_config(options.preset, options.parametrization), asked};
+    auto config = make_config(options.preset, options.parametrization);
+    if (options.bits > 0) {
+      config.quantization = quantization_of_bits(options.bits);
+    }
+    return {std::move(config), asked};
   }
   const auto folder = model_folder(options.model, common, hub::Needs::config);
   return {ModelConfig::load(folder / "config.json"), hub::holds_model(folder, hub::Needs::model)
                                                          ? model_precision(options.dtype, folder)
                                                          : asked};
+}
+
+// Parameters by the bits that each is stored in, those of no matrix left out.
+nlohmann::json bits_json(const Decoder& decoder, const Precision& precision) {
+  std::map<int, int64_t> parameters;
+  for (const auto& param : decoder.params().all()) {
+    if (param.is_matrix()) {
+      const int bits = quantized_bits(param, decoder.config().quantization);
+      parameters[bits > 0 ? bits : static_cast<int>(8 * size_of(precision.compute))] +=
+          param.shape.elements();
+    }
+  }
+  auto json = nlohmann::json::array();
+  for (const auto& [bits, count] : parameters) {
+    json.push_back({{"bits", bits}, {"parameters", count}});
+  }
+  return json;
 }
 
 int64_t parameters_of(const Decoder& decoder, const std::string& prefix) {
@@ -90,6 +112,8 @@ nlohmann::json inspect(const Decoder& decoder, const Precision& precision, const
           {"vocab_size", decoder.config().vocab_size},
           {"parametrization", name(decoder.config().parametrization)},
           {"dtype", name(precision.compute)},
+          {"quantization", name(decoder.config().quantization)},
+          {"matrices", bits_json(decoder, precision)},
           {"parameters", decoder.params().elements()},
           {"layers", layers_json(decoder, states, options.lengths.back())},
           {"generation", lengths}};
@@ -153,6 +177,14 @@ void run(const Options& options, const Common& common) {
              short_number(static_cast<double>(decoder.params().elements())), decoder.config().width,
              decoder.config().vocab_size, name(decoder.config().parametrization),
              name(subject.precision.compute));
+  if (decoder.config().quantization != Quantization::none) {
+    for (const auto& matrices : report["matrices"]) {
+      fmt::print("{:>2} bits: {} parameters of matrices\n", matrices["bits"].get<int>(),
+                 short_number(matrices["parameters"].get<double>()));
+    }
+    fmt::print("weights: {}\n\n",
+               short_bytes(report["generation"][0]["weight_bytes"].get<double>()));
+  }
   print_layers(decoder, report["layers"], options.lengths.back());
   for (const auto& row : report["generation"]) {
     print_generation(row);
@@ -174,6 +206,7 @@ void add_inspect(CLI::App& command, const Common& common) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   add_dtype_option(command, options->dtype);
+  add_bits_option(command, options->bits);
   command.footer("Example: sambay inspect --preset phi4miniflash");
   command.callback([options, &common] { run(*options, common); });
 }

@@ -49,6 +49,11 @@ ModelConfig make_config(PresetOptions options, const std::string& parametrizatio
   return make_preset(options);
 }
 
+void add_bits_option(CLI::App& command, int& bits) {
+  command.add_option("--bits", bits, "Weights of --preset quantized to so many bits")
+      ->check(CLI::IsMember({4, 8}));
+}
+
 void add_dtype_option(CLI::App& command, std::string& dtype) {
   const std::string otherwise = dtype.empty() ? "; else that of the model as it is stored" : "";
   auto* option =

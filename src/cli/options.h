@@ -18,6 +18,9 @@ void add_preset_options(CLI::App& command, PresetOptions& options, std::string& 
 // The preset with `parametrization` parsed into it.
 ModelConfig make_config(PresetOptions options, const std::string& parametrization);
 
+// --bits 8|4: weights of a preset as quantized ones.
+void add_bits_option(CLI::App& command, int& bits);
+
 // --dtype f32|bf16; without it `dtype` stays what it is, and empty means model_precision's choice.
 void add_dtype_option(CLI::App& command, std::string& dtype);
 Precision parse_precision(const std::string& dtype);

@@ -113,6 +113,10 @@ Tensor WeightFiles::view(const std::string& name) const {
   return files_[found->second].view(name);
 }
 
+const std::map<std::string, std::string>& WeightFiles::metadata(const std::string& name) const {
+  return files_[file_of_.at(name)].metadata();
+}
+
 std::string WeightFiles::where(const std::string& name) const {
   const auto found = file_of_.find(name);
   return (found == file_of_.end() ? source_ : files_[found->second].path()).string();

@@ -28,6 +28,8 @@ class WeightFiles {
   std::vector<std::string> names() const;
   // As Safetensors::view.
   Tensor view(const std::string& name) const;
+  // Of the file that holds the tensor, which must be there.
+  const std::map<std::string, std::string>& metadata(const std::string& name) const;
   // The file that holds the tensor, or that should have said which does.
   std::string where(const std::string& name) const;
 

@@ -113,6 +113,9 @@ ModelConfig ModelConfig::from_json(const nlohmann::json& json, const std::string
   c.residual_multiplier = finite(fields, "residual_multiplier", false);
   c.logit_multiplier = finite(fields, "logit_multiplier", false);
   c.training_length = fields.integer("training_length", 1, max_tokens);
+  // Folders made before there was quantization lack the key.
+  c.quantization = parse_quantization(fields.optional<std::string>("quantization", "none"),
+                                      where + ": quantization");
   const auto& layers = fields.raw("layers");
   if (!layers.is_array() || layers.empty() || layers.size() > max_layers) {
     fail(where, "layers: expected a list of 1 to {} layers", max_layers);
@@ -150,6 +153,7 @@ nlohmann::json ModelConfig::to_json() const {
           {"residual_multiplier", shortest(residual_multiplier)},
           {"logit_multiplier", shortest(logit_multiplier)},
           {"training_length", training_length},
+          {"quantization", sambay::name(quantization)},
           {"layers", list}};
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "nn/quantization.h"
+
 namespace sambay {
 
 struct LayerSpec {
@@ -33,6 +35,7 @@ struct ModelConfig {
   float residual_multiplier = 1.0F;  // rho
   float logit_multiplier = 1.0F;     // s
   int64_t training_length = 0;
+  Quantization quantization = Quantization::none;  // how the weights are stored
   std::vector<LayerSpec> layers;
 
   // Throw Error naming the file and the field. `load` reads published configs too, of the model

@@ -78,7 +78,14 @@ class Conversion {
         decoder_(ModelConfig::load(from / config_file)),
         target_(layout_named(options.layout)),
         stored_(open_weights(from, layout_of(json_, (from / config_file).string()),
-                             decoder_.config(), decoder_.params())) {}
+                             decoder_.config(), decoder_.params())) {
+    if (const auto quantization = decoder_.config().quantization;
+        quantization != Quantization::none) {
+      fail((from / config_file).string(),
+           "quantization: expected none, got {}; convert the model that it was made of",
+           name(quantization));
+    }
+  }
 
   // config.json as text. Throws Error if the layout cannot express the model.
   std::string config() const {
@@ -187,14 +194,18 @@ ConvertReport convert_model(const fs::path& from, const fs::path& to,
     report.weight_bytes += source.bytes();
   }
   write_atomically(made.path() / config_file, config);
+  copy_companions(from, made.path());
+  made.finish();
+  return report;
+}
+
+void copy_companions(const fs::path& from, const fs::path& to) {
   for (const char* name : companions) {
     std::error_code error;
     if (fs::exists(from / name, error)) {
-      write_atomically(made.path() / name, read_text(from / name));
+      write_atomically(to / name, read_text(from / name));
     }
   }
-  made.finish();
-  return report;
 }
 
 }  // namespace sambay

@@ -32,4 +32,8 @@ struct ConvertReport {
 ConvertReport convert_model(const std::filesystem::path& from, const std::filesystem::path& to,
                             const ConvertOptions& options);
 
+// Copies what stands beside config and weights of a model folder and is the same in every layout:
+// tokenizer, chat template, sampling defaults.
+void copy_companions(const std::filesystem::path& from, const std::filesystem::path& to);
+
 }  // namespace sambay

@@ -7,7 +7,6 @@
 #include "model/plan.h"
 #include "model/wiring.h"
 #include "ops/elementwise.h"
-#include "ops/matmul.h"
 
 namespace sambay {
 namespace {
@@ -227,7 +226,7 @@ Tensor Decoder::logits(Exec& exec, const ForwardInput& input) const {
   const int64_t vocabulary = impl_->config.vocab_size;
   Tensor out = exec.empty({h.value.dim(0), vocabulary}, exec.precision.accum);
   if (h.value.dim(0) > 0) {
-    ops::linear(h.value, impl_->head->weight.value.slice(0, 0, vocabulary), {}, out);
+    apply_linear(h.value, impl_->head->weight.rows(0, vocabulary), {}, out);
   }
   return out;
 }
@@ -238,6 +237,11 @@ ops::CrossEntropySums Decoder::loss(Exec& exec, const ForwardInput& input,
   const Weight& weight = impl_->head->weight;
   const auto sums = [&](const Tensor& h, const Tensor& d_h, const Tensor& d_weight) {
     check(static_cast<int64_t>(targets.size()) == h.dim(0), "each wanted row has a target");
+    if (weight.quantized.defined()) {
+      check(!options.gradients, "quantized weights have no gradients");
+      return ops::linear_cross_entropy(h, weight.quantized, targets, impl_->config.vocab_size,
+                                       options.cross_entropy);
+    }
     return ops::linear_cross_entropy(h, weight.value, targets, impl_->config.vocab_size,
                                      options.cross_entropy, d_h, d_weight);
   };

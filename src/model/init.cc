@@ -114,6 +114,7 @@ void fill(const Param& param, const Distribution& d, uint64_t seed) {
 }  // namespace
 
 void initialize(Decoder& decoder, const Precision& precision, uint64_t seed, Arena& arena) {
+  check(decoder.config().quantization == Quantization::none, "new models are not quantized");
   allocate(decoder, precision, arena);
   if (arena.device() == Device::meta) {
     return;

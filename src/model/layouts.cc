@@ -16,10 +16,14 @@ nlohmann::json write_own_config(const ModelConfig& config, const ConfigNotes&) {
   return config.to_json();
 }
 
-std::vector<StoredTensor> own_tensors(const ModelConfig&, const ParamStore& params) {
+std::vector<StoredTensor> own_tensors(const ModelConfig& config, const ParamStore& params) {
   std::vector<StoredTensor> tensors;
   for (const auto& param : params.all()) {
-    tensors.push_back({param.name, param.shape, {{param.name, param.shape[0]}}});
+    const int bits = quantized_bits(param, config.quantization);
+    const Shape shape =
+        bits > 0 ? ops::QuantizedMatrix::stored_shape(param.shape[0], param.shape[1], bits)
+                 : param.shape;
+    tensors.push_back({param.name, shape, {{param.name, shape[0]}}, bits});
   }
   return tensors;
 }
@@ -66,6 +70,35 @@ std::vector<std::string> layout_names() {
   return names;
 }
 
+std::string quantization_note(const Param& param, int bits) {
+  return fmt::format("int{} {}", bits, param.shape.text());
+}
+
+namespace {
+
+void check_kind(const WeightFiles& files, const StoredTensor& tensor, DType dtype,
+                const ParamStore& params) {
+  const std::string where = files.where(tensor.name);
+  if (tensor.bits == 0) {
+    if (!is_float(dtype)) {
+      fail(where, "{}: expected floating-point numbers, got {}", tensor.name, name(dtype));
+    }
+    return;
+  }
+  if (dtype != DType::u8) {
+    fail(where, "{}: expected u8, got {}", tensor.name, name(dtype));
+  }
+  const auto expected = quantization_note(*params.find(tensor.parts[0].param), tensor.bits);
+  const auto& metadata = files.metadata(tensor.name);
+  const auto found = metadata.find(tensor.name);
+  if (found == metadata.end() || found->second != expected) {
+    fail(where, "metadata: {}: expected \"{}\", got {}", tensor.name, expected,
+         found == metadata.end() ? "nothing" : '"' + found->second.substr(0, 60) + '"');
+  }
+}
+
+}  // namespace
+
 StoredWeights open_weights(const std::filesystem::path& folder, const ModelLayout& layout,
                            const ModelConfig& config, const ParamStore& params) {
   const auto files = WeightFiles::open(folder);
@@ -86,10 +119,7 @@ StoredWeights open_weights(const std::filesystem::path& folder, const ModelLayou
       fail(files.where(tensor.name), "{}: expected {}, got {}", tensor.name, tensor.shape.text(),
            whole.shape().text());
     }
-    if (!is_float(whole.dtype())) {
-      fail(files.where(tensor.name), "{}: expected floating-point numbers, got {}", tensor.name,
-           name(whole.dtype()));
-    }
+    check_kind(files, tensor, whole.dtype(), params);
     int64_t row = 0;
     for (const auto& part : tensor.parts) {
       const Tensor rows = whole.slice(0, row, row + part.rows);

@@ -22,6 +22,9 @@ struct StoredTensor {
   std::string name;
   Shape shape;
   std::vector<Part> parts;
+  // Of a quantized matrix (docs/quantization.md), which is a tensor of its own; else 0. `shape` is
+  // then that of its blocks, and so are the rows of its part.
+  int bits = 0;
 };
 
 // What published configs say beside the architecture.
@@ -49,6 +52,9 @@ const ModelLayout& layout_of(const nlohmann::json& config, const std::string& wh
 const ModelLayout& layout_named(const std::string& name);
 std::vector<std::string> layout_names();
 
+// The shape of a matrix and its bits, as the metadata of a file says them: "int4 (1536, 192)".
+std::string quantization_note(const Param& param, int bits);
+
 // The weights of a folder where they are mapped.
 struct StoredWeights {
   std::unordered_map<std::string, Tensor> params;  // by parameter; maybe fewer rows than it has
@@ -56,7 +62,8 @@ struct StoredWeights {
   std::map<std::string, Tensor> unused;
 };
 
-// Throws Error naming file and tensor: missing, unexpected, wrong shape, not floating-point.
+// Throws Error naming file and tensor: missing, unexpected, wrong shape, not floating-point or not
+// quantized as the config says.
 StoredWeights open_weights(const std::filesystem::path& folder, const ModelLayout& layout,
                            const ModelConfig& config, const ParamStore& params);
 

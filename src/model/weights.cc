@@ -42,12 +42,22 @@ StoredWeights open_folder(const Decoder& decoder, const std::filesystem::path& f
 
 void allocate(Decoder& decoder, const Precision& precision, Arena& arena) {
   for (auto& param : decoder.params().all()) {
-    param.weight.value = Tensor::empty(param.shape, param.dtype(precision), arena);
+    if (const int bits = quantized_bits(param, decoder.config().quantization); bits > 0) {
+      param.weight.quantized =
+          ops::QuantizedMatrix::empty(param.shape[0], param.shape[1], bits, arena);
+    } else {
+      param.weight.value = Tensor::empty(param.shape, param.dtype(precision), arena);
+    }
   }
 }
 
 void allocate_gradients(Decoder& decoder, const Precision& precision, Arena& arena) {
   for (auto& param : decoder.params().all()) {
+    if (param.weight.quantized.defined()) {
+      fail("gradients",
+           "{}: is quantized to {} bits; they are those of the model that it was made of",
+           param.name, param.weight.quantized.bits);
+    }
     param.weight.gradient = Tensor::zeros(param.shape, precision.accum, arena);
   }
 }
@@ -69,8 +79,12 @@ void load_weights(Decoder& decoder, const std::filesystem::path& folder, const P
                   Arena& arena) {
   const auto stored = open_folder(decoder, folder);
   for (auto& param : decoder.params().all()) {
-    param.weight.value =
-        as_param(stored.params.at(param.name), param, param.dtype(precision), arena);
+    const Tensor& tensor = stored.params.at(param.name);
+    if (const int bits = quantized_bits(param, decoder.config().quantization); bits > 0) {
+      param.weight.quantized = {tensor, bits, 0, param.shape[0], param.shape[1]};
+    } else {
+      param.weight.value = as_param(tensor, param, param.dtype(precision), arena);
+    }
   }
 }
 
@@ -81,6 +95,8 @@ Decoder load_model(const std::filesystem::path& folder, const Precision& precisi
 }
 
 void save_model(const Decoder& decoder, const std::filesystem::path& folder, DType matrix_dtype) {
+  check(decoder.config().quantization == Quantization::none,
+        "quantized models are made by quantize_model");
   std::vector<NamedTensor> tensors;
   for (const auto& param : decoder.params().all()) {
     const DType wanted = param.is_matrix() ? matrix_dtype : DType::f32;
@@ -100,8 +116,9 @@ std::string fingerprint(const Decoder& decoder) {
   std::vector<uint64_t> hashes(params.size());
   parallel_for(std::ssize(params), [&](int64_t i) {
     const Param& param = params[static_cast<size_t>(i)];
-    const Tensor value =
-        param.weight.value.contiguous() ? param.weight.value : param.weight.value.clone();
+    const Tensor& stored =
+        param.weight.quantized.defined() ? param.weight.quantized.data : param.weight.value;
+    const Tensor value = stored.contiguous() ? stored : stored.clone();
     const std::string what = fmt::format("{} {}", param.name, name(value.dtype()));
     hashes[static_cast<size_t>(i)] =
         hash_bytes({static_cast<const std::byte*>(value.raw()), value.bytes()},

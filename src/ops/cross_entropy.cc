@@ -9,6 +9,7 @@
 #include "ops/cpu/select.h"
 #include "ops/dispatch.h"
 #include "ops/matmul.h"
+#include "ops/quantized_linear.h"
 #include "ops/ref/cross_entropy.h"
 
 namespace sambay::ops {
@@ -80,7 +81,8 @@ ref::RowLoss any_row(const Tensor& logits, int64_t target, double smoothing,
 }
 
 struct LossCall {
-  Tensor hidden, weight;  // the weight without its padding rows
+  Tensor hidden, weight;      // the weight without its padding rows
+  QuantizedMatrix quantized;  // or, in its place
   std::span<const int32_t> targets;
   CrossEntropyOptions options;
   Tensor d_hidden, d_weight;
@@ -95,7 +97,11 @@ void run_block(const LossCall& call, int64_t begin, int64_t end) {
   const Tensor hidden = call.hidden.slice(0, begin, end);
   const Tensor logits = call.logits.slice(0, 0, rows);
   const Tensor d_logits = call.has_gradients() ? call.d_logits.slice(0, 0, rows) : Tensor();
-  matmul(hidden, call.weight, logits, {.transpose_b = true});
+  if (call.quantized.defined()) {
+    quantized_linear(hidden, call.quantized, {}, logits);
+  } else {
+    matmul(hidden, call.weight, logits, {.transpose_b = true});
+  }
   // The exponential, its sum and what the loss takes; then the gradient's exponential and product.
   count_cost(
       {.other_flops = (call.has_gradients() ? 6.0 : 3.0) * static_cast<double>(logits.elements())});
@@ -123,33 +129,14 @@ void run_block(const LossCall& call, int64_t begin, int64_t end) {
 
 }  // namespace
 
-CrossEntropySums linear_cross_entropy(const Tensor& hidden, const Tensor& weight,
-                                      std::span<const int32_t> targets, int64_t vocabulary,
-                                      const CrossEntropyOptions& options, const Tensor& d_hidden,
-                                      const Tensor& d_weight) {
-  constexpr std::string_view op = "linear_cross_entropy";
-  expect_rank(op, "hidden", hidden, 2);
-  expect_rank(op, "weight", weight, 2);
-  const int64_t T = hidden.dim(0), D = hidden.dim(1);
+namespace {
+
+// All rows, in blocks.
+CrossEntropySums run_blocks(LossCall& call, int64_t vocabulary) {
+  const Tensor& hidden = call.hidden;
+  const int64_t T = hidden.dim(0);
   const DType data = hidden.dtype(), master = master_dtype(data);
-  expect_dtype(op, "hidden", hidden, {DType::f64, DType::f32, DType::bf16});
-  expect(op, "weight", weight, {-1, D}, {data});
-  if (vocabulary < 1 || vocabulary > weight.dim(0)) {
-    fail(op, "vocabulary: expected 1 to {}, got {}", weight.dim(0), vocabulary);
-  }
-  check_targets(op, targets, T, vocabulary);
-  if (d_hidden.defined()) {
-    expect(op, "d_hidden", d_hidden, hidden.shape(), {data});
-  }
-  if (d_weight.defined()) {
-    expect(op, "d_weight", d_weight, weight.shape(), {master});
-  }
   Arena& arena = hidden.arena();
-  LossCall call = {hidden, weight.slice(0, 0, vocabulary), targets, options, d_hidden, {}, {}, {},
-                   {}};
-  if (d_weight.defined()) {
-    call.d_weight = d_weight.slice(0, 0, vocabulary);
-  }
   const int64_t block = std::min(T, std::max(min_block_rows, block_elements / vocabulary));
   call.logits = Tensor::empty({block, vocabulary}, master, arena);
   call.d_logits = call.logits;
@@ -161,13 +148,74 @@ CrossEntropySums linear_cross_entropy(const Tensor& hidden, const Tensor& weight
     run_block(call, begin, std::min(T, begin + block));
   }
   CrossEntropySums sums;
-  for (int64_t t = 0; t < T && !any_meta(hidden, weight); ++t) {
+  for (int64_t t = 0; t < T && !any_meta(hidden); ++t) {
     const double* row = call.row_losses.data<double>() + 2 * t;
     sums.loss += row[0];
     sums.nll += row[1];
   }
-  sums.counted = std::count_if(targets.begin(), targets.end(), [](int32_t id) { return id >= 0; });
+  sums.counted =
+      std::count_if(call.targets.begin(), call.targets.end(), [](int32_t id) { return id >= 0; });
   return sums;
+}
+
+void check_vocabulary(std::string_view op, int64_t vocabulary, int64_t rows) {
+  if (vocabulary < 1 || vocabulary > rows) {
+    fail(op, "vocabulary: expected 1 to {}, got {}", rows, vocabulary);
+  }
+}
+
+}  // namespace
+
+CrossEntropySums linear_cross_entropy(const Tensor& hidden, const Tensor& weight,
+                                      std::span<const int32_t> targets, int64_t vocabulary,
+                                      const CrossEntropyOptions& options, const Tensor& d_hidden,
+                                      const Tensor& d_weight) {
+  constexpr std::string_view op = "linear_cross_entropy";
+  expect_rank(op, "hidden", hidden, 2);
+  expect_rank(op, "weight", weight, 2);
+  const int64_t T = hidden.dim(0), D = hidden.dim(1);
+  const DType data = hidden.dtype(), master = master_dtype(data);
+  expect_dtype(op, "hidden", hidden, {DType::f64, DType::f32, DType::bf16});
+  expect(op, "weight", weight, {-1, D}, {data});
+  check_vocabulary(op, vocabulary, weight.dim(0));
+  check_targets(op, targets, T, vocabulary);
+  if (d_hidden.defined()) {
+    expect(op, "d_hidden", d_hidden, hidden.shape(), {data});
+  }
+  if (d_weight.defined()) {
+    expect(op, "d_weight", d_weight, weight.shape(), {master});
+  }
+  LossCall call = {.hidden = hidden,
+                   .weight = weight.slice(0, 0, vocabulary),
+                   .quantized = {},
+                   .targets = targets,
+                   .options = options,
+                   .d_hidden = d_hidden,
+                   .d_weight = d_weight.defined() ? d_weight.slice(0, 0, vocabulary) : Tensor(),
+                   .logits = {},
+                   .d_logits = {},
+                   .row_losses = {}};
+  return run_blocks(call, vocabulary);
+}
+
+CrossEntropySums linear_cross_entropy(const Tensor& hidden, const QuantizedMatrix& weight,
+                                      std::span<const int32_t> targets, int64_t vocabulary,
+                                      const CrossEntropyOptions& options) {
+  constexpr std::string_view op = "linear_cross_entropy";
+  expect(op, "hidden", hidden, {-1, weight.columns}, {DType::f32, DType::bf16});
+  check_vocabulary(op, vocabulary, weight.rows);
+  check_targets(op, targets, hidden.dim(0), vocabulary);
+  LossCall call = {.hidden = hidden,
+                   .weight = {},
+                   .quantized = weight.slice(0, vocabulary),
+                   .targets = targets,
+                   .options = options,
+                   .d_hidden = {},
+                   .d_weight = {},
+                   .logits = {},
+                   .d_logits = {},
+                   .row_losses = {}};
+  return run_blocks(call, vocabulary);
 }
 
 void target_log_probs(const Tensor& logits, std::span<const int32_t> targets,

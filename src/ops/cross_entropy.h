@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "ops/quantized_matrix.h"
 #include "tensor/tensor.h"
 
 namespace sambay::ops {
@@ -30,6 +31,10 @@ CrossEntropySums linear_cross_entropy(const Tensor& hidden, const Tensor& weight
                                       std::span<const int32_t> targets, int64_t vocabulary,
                                       const CrossEntropyOptions& options,
                                       const Tensor& d_hidden = {}, const Tensor& d_weight = {});
+// The same with a quantized weight, which has no gradients; hidden f32 or bf16.
+CrossEntropySums linear_cross_entropy(const Tensor& hidden, const QuantizedMatrix& weight,
+                                      std::span<const int32_t> targets, int64_t vocabulary,
+                                      const CrossEntropyOptions& options);
 
 // log softmax(logits)[target] of each row of logits (T, V) f32 (f64); 0 for ignored targets.
 void target_log_probs(const Tensor& logits, std::span<const int32_t> targets,

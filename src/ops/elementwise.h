@@ -2,6 +2,7 @@
 // f64 / f32 / bf16; arithmetic in fp32 (f64 in f64).
 #pragma once
 
+#include "ops/quantized_matrix.h"
 #include "ops/segments.h"
 #include "tensor/tensor.h"
 
@@ -30,6 +31,8 @@ void select_rows_backward(const Tensor& d_out, const Segments& all, const Segmen
 // out (T, D) = table[ids[t]]; out f32 (f64) or table's dtype. Throws Error naming the first id
 // outside [0, V).
 void embedding(std::span<const int32_t> ids, const Tensor& table, const Tensor& out);
+// The same from a quantized table; out f32 or bf16.
+void embedding(std::span<const int32_t> ids, const QuantizedMatrix& table, const Tensor& out);
 // d_table (V, D) f32 (f64) += rows of d_out; rows of one id are summed in the order of t.
 void embedding_backward(std::span<const int32_t> ids, const Tensor& d_out, const Tensor& d_table);
 

@@ -57,6 +57,25 @@ void embedding(std::span<const int32_t> ids, const Tensor& table, const Tensor& 
   });
 }
 
+void embedding(std::span<const int32_t> ids, const QuantizedMatrix& table, const Tensor& out) {
+  constexpr std::string_view op = "embedding";
+  const auto count = static_cast<int64_t>(ids.size());
+  expect(op, "out", out, {count, table.columns}, {DType::f32, DType::bf16});
+  count_cost({.weight_bytes = static_cast<double>(table.data.dim(1) * table.data.dim(2) * count) /
+                              static_cast<double>(quantized_block_rows),
+              .activation_bytes = bytes_of(out)});
+  if (any_meta(table.data, out)) {
+    return;
+  }
+  check_ids(op, ids, table.rows);
+  parallel_ranges(count, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t id = ids[static_cast<size_t>(t)];
+      dequantize(table.slice(id, id + 1), out.slice(0, t, t + 1));
+    }
+  });
+}
+
 void embedding_backward(std::span<const int32_t> ids, const Tensor& d_out, const Tensor& d_table) {
   constexpr std::string_view op = "embedding_backward";
   expect_rank(op, "d_table", d_table, 2);

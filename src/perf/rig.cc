@@ -49,12 +49,38 @@ void fill_uniform(const Tensor& tensor, float limit, uint64_t seed) {
   }
 }
 
+namespace {
+
+// All blocks alike: what stands in them does not matter to the time that they take.
+void fill_quantized(const ops::QuantizedMatrix& matrix, float limit, uint64_t seed) {
+  if (matrix.data.device() == Device::meta) {
+    return;
+  }
+  const int64_t rows = std::min(matrix.rows, ops::quantized_block_rows);
+  const Tensor weights = Tensor::empty({rows, matrix.columns}, DType::f32);
+  fill_uniform(weights, limit, seed);
+  const auto block =
+      ops::QuantizedMatrix::empty(rows, matrix.columns, matrix.bits, default_arena(Device::cpu));
+  ops::quantize(weights, block);
+  parallel_ranges(matrix.data.dim(0), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      matrix.data.slice(0, i, i + 1).copy_from(block.data);
+    }
+  });
+}
+
+}  // namespace
+
 Rig::Rig(const ModelConfig& config, const Precision& precision, Device device)
     : arena_(device), precision_(precision), decoder_(config) {
   allocate(decoder_, precision, arena_);
   uint64_t seed = 0;
   for (const auto& param : decoder_.params().all()) {
-    fill_uniform(param.weight.value, weight_limit(param), ++seed);
+    if (param.weight.quantized.defined()) {
+      fill_quantized(param.weight.quantized, weight_limit(param), ++seed);
+    } else {
+      fill_uniform(param.weight.value, weight_limit(param), ++seed);
+    }
   }
 }
 

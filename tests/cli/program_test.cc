@@ -68,6 +68,7 @@ TEST_F(Program, EveryCommandHasHelpWithAnExample) {
                               "eval perplexity",
                               "run",
                               "convert",
+                              "quantize",
                               "tokenize",
                               "inspect",
                               "init",
@@ -219,6 +220,37 @@ TEST_F(Program, ConvertsToHuggingFaceAndBackAndOpensBoth) {
   expect_fault("convert --model {}/own --to onnx --out {}/none", 2, "--to");
   expect_fault("convert --model {}/own --to hf --out {}/none --dtype f8", 2, "--dtype");
   expect_fault("convert --model {}/own --to hf --out {}/hf", 1, "exists already");
+}
+
+TEST_F(Program, QuantizesAndOpensWhatItMade) {
+  make_model();
+  ASSERT_EQ(run("init --preset sambay --depth 4 --width 64 --heads 4 --kv-heads 4 --head-dim 16 "
+                "--mlp-width 96 --window 8 --vocab-size 300 --parametrization sp --out {}/own")
+                .exit_code,
+            0);
+  std::filesystem::copy_file(folder_ / "model/tokenizer.json", folder_ / "own/tokenizer.json");
+  const auto made = json("quantize {}/own --bits 4 --out {}/q4");
+  EXPECT_LT(made["relative_error"], 0.12);
+  EXPECT_LT(made["bytes_after"].get<double>(), made["bytes_before"].get<double>() / 2);
+  EXPECT_EQ(made["tensors"][0]["bits"], 8);
+  EXPECT_EQ(made["tensors"][1]["bits"], 4);
+  const Outcome text = run("quantize {}/own --bits 8 --out {}/q8");
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, HasSubstr("transformer.wte.weight"));
+
+  const auto inspected = json("inspect --model {}/q4 --lengths 16");
+  EXPECT_EQ(inspected["quantization"], "int4");
+  EXPECT_LT(inspected["generation"][0]["weight_bytes"], made["bytes_before"]);
+  EXPECT_GT(json("run {}/q4 --max-tokens 6 --prompt x")["sampled_tokens"], 0);
+  write("a.txt", "one two one two three one two");
+  const auto compared = json("eval perplexity --model {}/q8 --reference {}/own --data {}/a.txt");
+  EXPECT_GT(compared["reference"]["kl_per_token"], 0);
+  EXPECT_LT(compared["reference"]["kl_per_token"], 1e-3);
+
+  expect_fault("quantize {}/own --bits 8 --out {}/q8", 1, "exists already");
+  expect_fault("quantize {}/q4 --bits 8 --out {}/none", 1, "quantization: expected none, got int4");
+  expect_fault("quantize {}/own --bits 5 --out {}/none", 2, "--bits");
+  expect_fault("convert --model {}/q8 --to hf --out {}/none", 1, "quantization");
 }
 
 TEST_F(Program, RunTakesTheModelsTemplateAndDefaults) {

@@ -162,6 +162,59 @@ TEST(Perplexity, PiecesStandAlone) {
               relative_rounding * expected);
 }
 
+TEST(Perplexity, OfAModelComparedWithItselfShowsNoDivergence) {
+  const auto texts = documents(3);
+  for (const int64_t chunk : {7, 600}) {
+    const auto alone = perplexity(model(), texts, {.chunk = chunk});
+    const auto result = perplexity(model(), texts, {.chunk = chunk, .reference = &model()});
+    EXPECT_NEAR(result.nll, alone.nll, relative_rounding * alone.nll);
+    EXPECT_EQ(result.divergence.nll, result.nll);
+    EXPECT_EQ(result.divergence.kl, 0);
+    EXPECT_EQ(result.divergence.same_best, result.tokens);
+  }
+}
+
+// Of logits a and b: sum of p (log p - log q), by the definition.
+TEST(Perplexity, DivergesByTheDefinition) {
+  LoadedModel other = testing::tiny_model();
+  const Tensor head = other.decoder.params().find("lm_head.weight")->weight.value;
+  for (int64_t i = 0; i < head.elements(); ++i) {
+    head.data<float>()[i] *= 0.5F;  // flatter
+  }
+  EvalDocument text = documents(1)[0];
+  text.ids.resize(static_cast<size_t>(text.targets_from) + 1);  // one token is predicted
+  const auto result = perplexity(model(), {text}, {.reference = &other});
+  ASSERT_EQ(result.tokens, 1);
+  const auto probabilities = [&](const LoadedModel& m) {
+    Exec exec{m.arena.get(), nullptr, {}};
+    Segments segments;
+    segments.add(std::ssize(text.ids));
+    const Tensor logits = m.decoder.logits(exec, {text.ids, segments, {}, {}});
+    const float* row = logits.data<float>() + (logits.dim(0) - 2) * logits.stride(0);
+    std::vector<double> p(row, row + logits.dim(1));
+    double sum = 0;
+    for (double& x : p) {
+      sum += x = std::exp(x);
+    }
+    for (double& x : p) {
+      x /= sum;
+    }
+    return p;
+  };
+  const auto p = probabilities(other), q = probabilities(model());
+  double kl = 0;
+  for (size_t i = 0; i < p.size(); ++i) {
+    kl += p[i] * std::log(p[i] / q[i]);
+  }
+  EXPECT_GT(kl, 1e-4);
+  EXPECT_NEAR(result.divergence.kl, kl, 1e-4 * kl);
+  EXPECT_EQ(result.divergence.largest_kl, result.divergence.kl);
+  EXPECT_EQ(result.divergence.same_best, 1);
+  const auto target = static_cast<size_t>(text.ids.back());
+  EXPECT_NEAR(result.divergence.nll, -std::log(p[target]),
+              relative_rounding * result.divergence.nll);
+}
+
 TEST(Perplexity, NothingToPredictIsAnError) {
   EXPECT_THROW(perplexity(model(), {{{5}, 0}}, {}), Error);
   EXPECT_THROW(perplexity(model(), {}, {}), Error);

@@ -272,7 +272,9 @@ def parameter_shapes(config):
 
 
 def check_config(config):
-    assert set(config) == CONFIG_KEYS, f"config keys: {set(config) ^ CONFIG_KEYS}"
+    keys = set(config) - {"quantization"}  # absent in folders made before it existed
+    assert keys == CONFIG_KEYS, f"config keys: {keys ^ CONFIG_KEYS}"
+    assert config.get("quantization", "none") == "none", "weights are floating-point numbers"
     assert (config["format"], config["version"]) == ("sambay", 1)
     for i, spec in enumerate(config["layers"]):
         assert set(spec) == {"mixer", "mlp", "reads", "writes"}, f"keys of layer {i}"

@@ -25,11 +25,6 @@ std::vector<void*> state_pointers(std::span<LayerState* const> states, size_t bu
   return pointers;
 }
 
-Weight rows_of(const Weight& weight, int64_t begin, int64_t end) {
-  return {weight.value.slice(0, begin, end),
-          weight.gradient.defined() ? weight.gradient.slice(0, begin, end) : Tensor{}};
-}
-
 class Mamba : public Mixer {
  public:
   Mamba(const MambaConfig& config, int64_t width, const ParamScope& scope);
@@ -91,8 +86,8 @@ Mamba::Inputs Mamba::project_in(Exec& exec, const Var& h, const MixerCall& call)
     return {parts[0], parts[1]};
   }
   const Var wanted = select_rows(exec, h, call.rows, call.wanted);
-  return {linear(exec, h, rows_of(in_proj_->weight, 0, inner)),
-          linear(exec, wanted, rows_of(in_proj_->weight, inner, 2 * inner))};
+  return {linear(exec, h, in_proj_->weight.rows(0, inner)),
+          linear(exec, wanted, in_proj_->weight.rows(inner, 2 * inner))};
 }
 
 Var Mamba::scan(Exec& exec, const Var& u, const MixerCall& call) const {

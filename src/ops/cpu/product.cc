@@ -65,7 +65,8 @@ class BlockedProduct {
         task_columns_(task_columns_limit / kernel.nr * kernel.nr) {
     // A bf16 result is rounded once, so its sum is not cut.
     const int64_t longest = p.c_dtype == DType::bf16 ? p.k : slab_bytes / kernel.element_bytes;
-    slab_ = balanced(p.k, longest, kernel.k_group);
+    slab_ =
+        balanced(p.k, longest, p.quantized == nullptr ? kernel.k_group : quantized_record_columns);
     const int64_t lanes = packed_bytes_limit / (slab_ * kernel.element_bytes);
     rows_ = balanced(p.m, lanes, task_rows_);
     columns_ = balanced(p.n, lanes, task_columns_);
@@ -100,7 +101,7 @@ class BlockedProduct {
 
   // One operand's part of a block: `lanes` are its rows of a or its columns of b.
   struct Side {
-    const void* source;
+    const void* source;  // null: the quantized matrix
     int64_t lane_stride, k_stride, lanes;
     int64_t panel, padded_to;  // lanes of a panel, and what the last one is filled up to
     std::byte* packed;
@@ -114,7 +115,9 @@ class BlockedProduct {
                     kernel_.mr,
                     1,
                     packed_a_};
-    const Side b = {at(p_.b, block.j * p_.b_column + block.k * p_.b_k, p_.dtype),
+    const Side b = {p_.quantized != nullptr
+                        ? nullptr
+                        : at(p_.b, block.j * p_.b_column + block.k * p_.b_k, p_.dtype),
                     p_.b_column,
                     p_.b_k,
                     block.columns,
@@ -126,6 +129,8 @@ class BlockedProduct {
     run_tasks(parallel_, a_tasks + b_tasks, [&](int64_t task) {
       if (task < a_tasks) {
         pack_lanes(a, task * task_rows_, task_rows_, block.depth);
+      } else if (b.source == nullptr) {
+        pack_quantized_lanes(block, (task - a_tasks) * task_columns_);
       } else {
         pack_lanes(b, (task - a_tasks) * task_columns_, task_columns_, block.depth);
       }
@@ -151,6 +156,19 @@ class BlockedProduct {
              .width = width,
              .packed = side.packed + lane * lane_bytes() + k * width * kernel_.element_bytes});
       }
+    }
+  }
+
+  void pack_quantized_lanes(const Block& block, int64_t begin) const {
+    const int64_t end = std::min(begin + task_columns_, block.columns);
+    for (int64_t lane = begin; lane < end; lane += kernel_.nr) {
+      p_.pack_quantized({.w = *p_.quantized,
+                         .lane = block.j + lane,
+                         .lanes = std::min(kernel_.nr, end - lane),
+                         .k_begin = block.k,
+                         .k = block.depth,
+                         .width = kernel_.nr,
+                         .packed = packed_b_ + lane * lane_bytes()});
     }
   }
 
@@ -244,13 +262,15 @@ void multiply(const Product& p, const MatmulKernels& kernels, Arena& arena, Tile
   }
   const bool f32 = p.dtype == DType::f32;
   const bool meta = arena.device() == Device::meta;
-  if (p.m <= few_rows_limit && p.a_k == 1 && p.b_k == 1) {
+  const bool quantized = p.quantized != nullptr;
+  if (!quantized && p.m <= few_rows_limit && p.a_k == 1 && p.b_k == 1) {
     if (!meta) {
       multiply_few_rows(p, f32 ? kernels.few_rows_f32 : kernels.few_rows_bf16);
     }
     return;
   }
-  if (tiles == TileUnit::onednn && !f32 && p.k > 0 && (p.bias == nullptr || p.alpha == 1.0F)) {
+  if (tiles == TileUnit::onednn && !quantized && !f32 && p.k > 0 &&
+      (p.bias == nullptr || p.alpha == 1.0F)) {
     multiply_by_onednn(p, arena);
     return;
   }

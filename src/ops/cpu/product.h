@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "ops/cpu/matmul_kernels.h"
+#include "ops/cpu/quantized_linear_kernels.h"
 #include "tensor/tensor.h"
 
 namespace sambay::ops {
@@ -24,6 +25,10 @@ struct Product {
   const float* bias = nullptr;
   float alpha = 1;
   bool accumulate = false;
+  // In place of b, if not null: the rows of a quantized matrix are its columns, and pack_quantized
+  // makes panels of them for the dtype's GemmKernel.
+  const QuantizedRows* quantized = nullptr;
+  void (*pack_quantized)(const QuantizedPanel& panel) = nullptr;
 };
 
 // Who multiplies more than a few rows of bf16: `kernels`, or oneDNN on the tile unit.
