@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 LLAMA = HERE / ".llama"
 LLAMA_BENCH, LLAMA_DECODE = LLAMA / "build/bin/llama-bench", LLAMA / "llama_decode"
 # How sambay holds its weights in as many bits.
-SAMBAY = {"bf16": ["--dtype=bf16"]}
+SAMBAY = {"bf16": ["--dtype=bf16"], "q8_0": ["--bits=8"], "q4_0": ["--bits=4"]}
 COMMANDS = []
 
 
