@@ -51,7 +51,7 @@ TEST(Quantize, MakesTheSameBytesAtEveryInstructionSet) {
   Random random(1);
   for (const int bits : {8, 4}) {
     for (const auto& size : sizes) {
-      const int64_t outs = size.first, in = size.second;
+      const int64_t outs = size.outs, in = size.in;
       const Tensor weights = random_tensor(random, {outs, in}, DType::f32);
       std::vector<uint8_t> expected;
       for_each_isa([&](const std::string&) {
@@ -241,7 +241,7 @@ Tensor product_in_double(const Tensor& x, const Tensor& weights, const Tensor& b
 class QuantizedLinearSizes : public ::testing::TestWithParam<Size> {};
 
 TEST_P(QuantizedLinearSizes, OfFewRowsMultipliesTheRoundedInput) {
-  const int64_t outs = GetParam().first, in = GetParam().second;
+  const int64_t outs = GetParam().outs, in = GetParam().in;
   Random random(5);
   for (const int bits : {8, 4}) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
@@ -270,7 +270,7 @@ TEST_P(QuantizedLinearSizes, OfFewRowsMultipliesTheRoundedInput) {
 }
 
 TEST_P(QuantizedLinearSizes, OfManyRowsMultipliesTheRoundedWeights) {
-  const int64_t outs = GetParam().first, in = GetParam().second;
+  const int64_t outs = GetParam().outs, in = GetParam().in;
   Random random(6);
   for (const int bits : {8, 4}) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
