@@ -10,10 +10,11 @@ import argparse
 import json
 import os
 import pathlib
-import platform
 import shlex
 import statistics
 import subprocess
+
+import machine
 
 HERE = pathlib.Path(__file__).resolve().parent
 LLAMA = HERE / ".llama"
@@ -74,13 +75,6 @@ def sambay_round(options, kind):
     }
 
 
-def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.machine()
-
-
 def middle(rounds, figure):
     return statistics.median(figure(r) for r in rounds)
 
@@ -88,7 +82,7 @@ def middle(rounds, figure):
 def print_table(options, results):
     """results: {(kind, program): [a round's figures, ...]}"""
     machines = [r["machine"] for rounds in results.values() for r in rounds if "machine" in r]
-    print(f"{processor()}, {options.threads} threads; {options.rounds} rounds, medians; load {os.getloadavg()[0]:.1f}")
+    print(f"{machine.processor()}, {options.threads} threads; {options.rounds} rounds, medians; load {os.getloadavg()[0]:.1f}")
     if machines:
         read, peak = (max(m[key] for m in machines) for key in ("read_bytes_per_second", "bf16_flops_per_second"))
         print(f"Memory delivers {read / 1e9:.1f} GB/s at best, the bf16 peak is {peak / 1e9:.0f} GFLOP/s.")

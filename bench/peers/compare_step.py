@@ -10,9 +10,10 @@ import argparse
 import json
 import os
 import pathlib
-import platform
 import statistics
 import subprocess
+
+import machine
 
 HERE = pathlib.Path(__file__).resolve().parent
 FORMS = {"gqa": [], "repeated": ["--repeat-kv"], "compiled": ["--repeat-kv", "--compile"]}
@@ -51,13 +52,6 @@ def sambay_step(options, preset):
     }
 
 
-def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return platform.machine()
-
-
 def print_table(options, rounds):
     tokens = options.rows * options.length
     clock = "processor_seconds" if options.processor_time else "seconds"
@@ -69,7 +63,7 @@ def print_table(options, rounds):
         for key in ("bf16_flops_per_second", "read_bytes_per_second")
     )
     print(
-        f"{processor()}, {options.threads} threads, bf16 peak {peak / 1e9:.0f} GFLOP/s, reads {read / 1e9:.1f} GB/s; "
+        f"{machine.processor()}, {options.threads} threads, bf16 peak {peak / 1e9:.0f} GFLOP/s, reads {read / 1e9:.1f} GB/s; "
         f"{options.rows} rows of {options.length} tokens, "
         f"{len(rounds)} rounds; load {os.getloadavg()[0]:.1f}\n"
     )

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 
+import machine
 import tokenizers
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -68,13 +69,6 @@ def sambay(options, file, folder):
     return json.loads(answer.stdout), ids.read_bytes()
 
 
-def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return "?"
-
-
 def measure(options, tokenizer, path, folder):
     text = read(path, options.bytes)
     pieces = cut(text, options.piece_bytes)
@@ -93,7 +87,7 @@ def measure(options, tokenizer, path, folder):
 
 def print_table(options, results):
     print(
-        f"{processor()}, one thread, tokenizers {tokenizers.__version__}, {options.rounds} rounds of {options.repeats} repeats, "
+        f"{machine.processor()}, one thread, tokenizers {tokenizers.__version__}, {options.rounds} rounds of {options.repeats} repeats, "
         f"pieces of {options.piece_bytes} bytes; load {os.getloadavg()[0]:.1f}\n"
     )
     print("| text | MB | tokens | the same tokens | Hugging Face, MB/s | sambay, MB/s | ratio, round by round |")

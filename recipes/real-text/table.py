@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Prints the table of finished runs: validation loss, bits per byte and training speed, mean and deviation over seeds."""
+"""Prints what finished runs say: validation loss by seed, mean and deviation, bits a byte, training speed; then how the
+training loss fell."""
 
 import json
 import math
@@ -20,11 +21,22 @@ NAMES = {
 }
 
 
-def result(run):
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+# Points of the training curve.
+POINTS = 5
+
+
+def metrics(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+def speed(lines):
     # The first steps touch fresh memory.
-    speed = statistics.median(line["tokens_per_second"] for line in lines[min(10, len(lines) // 2) :])
-    return lines[-1]["validation_loss"], speed, lines[-1]["tokens"]
+    return statistics.median(line["tokens_per_second"] for line in lines[min(10, len(lines) // 2) :])
+
+
+def recent_loss(lines, step):
+    """Mean training loss of the tenth of the run that ends at a step."""
+    return statistics.mean(line["loss"] for line in lines[max(0, step - len(lines) // 10) : step])
 
 
 def parameters(run):
@@ -40,21 +52,40 @@ def spread(values, digits):
     return f"{mean} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else mean
 
 
+def print_results(runs, bits_per_byte):
+    """runs: {preset: {run's folder: its metrics}}"""
+    print("| architecture | parameters | tokens | validation loss of each seed | mean ± deviation (nats a token) | bits a byte | tokens/s |")
+    print("|---|---|---|---|---|---|---|")
+    for key, of_seed in runs.items():
+        losses = [lines[-1]["validation_loss"] for lines in of_seed.values()]
+        print(
+            f"| {NAMES[key]} | {parameters(next(iter(of_seed))):,} | {next(iter(of_seed.values()))[-1]['tokens']:,} "
+            f"| {', '.join(f'{loss:.3f}' for loss in losses)} | {spread(losses, 3)} "
+            f"| {spread([loss * bits_per_byte for loss in losses], 3)} | {spread([speed(lines) for lines in of_seed.values()], 0)} |"
+        )
+
+
+def print_curves(runs):
+    steps = min(len(lines) for of_seed in runs.values() for lines in of_seed.values())
+    points = [steps * (i + 1) // POINTS for i in range(POINTS)]
+    print(f"\nMean training loss of the {steps // 10} steps up to\n\n| step | {' | '.join(f'{p:,}' for p in points)} |")
+    print("|---" * (POINTS + 1) + "|")
+    for key, of_seed in runs.items():
+        means = [statistics.mean(recent_loss(lines, point) for lines in of_seed.values()) for point in points]
+        print(f"| {NAMES[key]} | {' | '.join(f'{mean:.3f}' for mean in means)} |")
+
+
 def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "runs" / "real-text")
     valid = json.loads((folder / "data" / "valid.json").read_text())
-    bits_per_byte = valid["tokens"] / valid["bytes"] / math.log(2)
-    print("| architecture | parameters | seeds | tokens | validation loss (nats a token) | bits per byte | tokens/s |")
-    print("|---|---|---|---|---|---|---|")
-    for key, name in NAMES.items():
-        runs = [run for run in sorted(folder.glob(f"{key}-*")) if (run / "model").is_dir()]
-        if not runs:
-            continue
-        losses, speeds, tokens = zip(*map(result, runs))
-        print(
-            f"| {name} | {parameters(runs[0]):,} | {len(runs)} | {tokens[0]:,} | {spread(losses, 4)} "
-            f"| {spread([loss * bits_per_byte for loss in losses], 4)} | {spread(speeds, 0)} |"
-        )
+    finished = {key: [run for run in sorted(folder.glob(f"{key}-*")) if (run / "model").is_dir()] for key in NAMES}
+    runs = {key: {run: metrics(run) for run in of_seed} for key, of_seed in finished.items() if of_seed}
+    if not runs:
+        sys.exit(f"{folder}: no finished run")
+    mean_loss = {key: statistics.mean(lines[-1]["validation_loss"] for lines in of_seed.values()) for key, of_seed in runs.items()}
+    runs = {key: runs[key] for key in sorted(runs, key=mean_loss.get)}
+    print_results(runs, valid["tokens"] / valid["bytes"] / math.log(2))
+    print_curves(runs)
 
 
 if __name__ == "__main__":

@@ -29,11 +29,7 @@ ModelConfig config_of(const BenchOptions& options) {
   if (!options.model.empty()) {
     return ModelConfig::load(std::filesystem::path(options.model) / "config.json");
   }
-  auto config = make_config(options.preset, options.parametrization);
-  if (options.bits > 0) {
-    config.quantization = quantization_of_bits(options.bits);
-  }
-  return config;
+  return make_config(options.preset, options.parametrization, options.bits);
 }
 
 std::unique_ptr<Rig> make_rig(const BenchOptions& options) {

@@ -27,11 +27,7 @@ struct Subject {
 Subject read_subject(const Options& options, const Common& common) {
   const Precision asked = parse_precision(options.dtype.empty() ? "bf16" : options.dtype);
   if (options.model.empty()) {
-    auto config = make_config(options.preset, options.parametrization);
-    if (options.bits > 0) {
-      config.quantization = quantization_of_bits(options.bits);
-    }
-    return {std::move(config), asked};
+    return {make_config(options.preset, options.parametrization, options.bits), asked};
   }
   const auto folder = model_folder(options.model, common, hub::Needs::config);
   return {ModelConfig::load(folder / "config.json"), hub::holds_model(folder, hub::Needs::model)

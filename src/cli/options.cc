@@ -44,9 +44,13 @@ void add_preset_options(CLI::App& command, PresetOptions& options, std::string& 
       ->capture_default_str();
 }
 
-ModelConfig make_config(PresetOptions options, const std::string& parametrization) {
+ModelConfig make_config(PresetOptions options, const std::string& parametrization, int bits) {
   options.parametrization = parse_parametrization(parametrization, "--parametrization");
-  return make_preset(options);
+  ModelConfig config = make_preset(options);
+  if (bits > 0) {
+    config.quantization = quantization_of_bits(bits);
+  }
+  return config;
 }
 
 void add_bits_option(CLI::App& command, int& bits) {

@@ -15,8 +15,9 @@ namespace sambay::cli {
 
 // --preset and what replaces its table's values.
 void add_preset_options(CLI::App& command, PresetOptions& options, std::string& parametrization);
-// The preset with `parametrization` parsed into it.
-ModelConfig make_config(PresetOptions options, const std::string& parametrization);
+// The preset with `parametrization` parsed into it; bits other than 0: its weights quantized to so
+// many.
+ModelConfig make_config(PresetOptions options, const std::string& parametrization, int bits = 0);
 
 // --bits 8|4: weights of a preset as quantized ones.
 void add_bits_option(CLI::App& command, int& bits);

@@ -9,7 +9,7 @@
 
 namespace sambay {
 
-BatchLoader::BatchLoader(std::vector<MixtureSource> sources, int64_t rows, int64_t length,
+BatchLoader::BatchLoader(const std::vector<MixtureSource>& sources, int64_t rows, int64_t length,
                          uint64_t seed, bool whole_documents)
     : rows_(rows), length_(length), seed_(seed), whole_documents_(whole_documents) {
   if (sources.empty()) {

@@ -33,8 +33,8 @@ struct MixtureSource {
 // a small JSON value.
 class BatchLoader {
  public:
-  BatchLoader(std::vector<MixtureSource> sources, int64_t rows, int64_t length, uint64_t seed,
-              bool whole_documents = false);
+  BatchLoader(const std::vector<MixtureSource>& sources, int64_t rows, int64_t length,
+              uint64_t seed, bool whole_documents = false);
 
   TokenBatch next();
   nlohmann::json position() const;

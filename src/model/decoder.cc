@@ -22,7 +22,7 @@ Var scaled(Exec& exec, const Var& x, float s) {
     return {value};
   }
   Tape& tape = *exec.tape;
-  const Var out = tape.track(value);
+  Var out = tape.track(value);
   tape.record({out}, [&tape, x = handle(x), out = handle(out), s] {
     InputGradient d_x(tape, x);
     ops::scale_cast(tape.gradient(out), s, d_x.tensor());

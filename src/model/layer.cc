@@ -33,7 +33,7 @@ Var Layer::forward(Exec& exec, const Var& x, LayerCall& call) const {
   const Var mixed = mixer_->forward(exec, norm_1_.forward(exec, x), mixer);
   call.writes = std::move(mixer.writes);
   const Var kept = select_rows(exec, x, call.input, call.output);
-  const Var middle = add_scaled(exec, kept, mixed, residual_multiplier_);
+  Var middle = add_scaled(exec, kept, mixed, residual_multiplier_);
   if (call.output.rows() == 0) {
     return middle;  // only the mixer's state was wanted
   }

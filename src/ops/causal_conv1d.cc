@@ -53,7 +53,7 @@ void transpose(const float* from, int64_t rows, int64_t columns, bool add, float
 }
 
 Tensor transposed_weight(const Tensor& weight, Arena& arena) {
-  const Tensor out = Tensor::empty({weight.dim(1), weight.dim(0)}, DType::f32, arena);
+  Tensor out = Tensor::empty({weight.dim(1), weight.dim(0)}, DType::f32, arena);
   if (!any_meta(out)) {
     transpose(weight.data<float>(), weight.dim(0), weight.dim(1), false, out.data<float>());
   }

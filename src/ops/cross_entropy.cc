@@ -127,10 +127,6 @@ void run_block(const LossCall& call, int64_t begin, int64_t end) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 // All rows, in blocks.
 CrossEntropySums run_blocks(LossCall& call, int64_t vocabulary) {
   const Tensor& hidden = call.hidden;

@@ -32,7 +32,7 @@ constexpr Conversion lower = {unicode::lower_ranges, unicode::lower_expansions, 
 void append_converted(std::string& out, std::string_view character, const Conversion& conversion) {
   const uint32_t c = utf8_step(character).code_point;
   if (c < 0x80) {
-    const auto first = static_cast<uint32_t>(conversion.ascii_first);
+    const uint32_t first = static_cast<unsigned char>(conversion.ascii_first);
     const bool changes = c >= first && c < first + 26;
     out += static_cast<char>(static_cast<int>(c) + (changes ? conversion.ascii_delta : 0));
     return;

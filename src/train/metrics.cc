@@ -29,7 +29,7 @@ std::string lines_up_to(const std::string& text, int64_t step) {
 }
 
 fs::path prepared(const fs::path& run, int64_t resumed_step) {
-  const fs::path path = run / file_name;
+  fs::path path = run / file_name;
   const std::string before = fs::exists(path) ? read_text(path) : "";
   write_atomically(path, std::string_view(lines_up_to(before, resumed_step)));
   return path;

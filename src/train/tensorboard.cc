@@ -37,13 +37,12 @@ double now() {
 }
 
 fs::path new_event_file(const fs::path& folder) {
-  std::array<char, 256> host{};
-  if (gethostname(host.data(), host.size() - 1) != 0) {
-    std::strcpy(host.data(), "localhost");
-  }
+  std::array<char, 256> name{};
+  const bool named = gethostname(name.data(), name.size() - 1) == 0;
+  const std::string host = named ? name.data() : "localhost";
   // TensorBoard reads the files of a folder in the order of their names.
   const std::string stem =
-      fmt::format("events.out.tfevents.{:010}.{}", static_cast<int64_t>(now()), host.data());
+      fmt::format("events.out.tfevents.{:010}.{}", static_cast<int64_t>(now()), host);
   fs::path path = folder / stem;
   for (int again = 1; fs::exists(path); ++again) {
     path = folder / fmt::format("{}.{}", stem, again);

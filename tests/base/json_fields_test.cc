@@ -4,17 +4,12 @@
 
 #include <functional>
 
+#include "support/fault.h"
+
 namespace sambay {
 namespace {
 
-std::string fault(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
+using testing::fault;
 
 std::string nested(size_t depth) {
   return std::string(depth, '[') + std::string(depth, ']');

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 
+#include "support/fault.h"
 #include "support/tiny_model.h"
 
 namespace sambay {
 namespace {
 
+using testing::fault;
 using ::testing::HasSubstr;
 
 const LoadedModel& model() {
@@ -93,12 +95,7 @@ TEST(Conversation, ARefusedQuestionLeavesNoTrace) {
       "{% if messages[-1].content == 'no' %}{{ raise_exception('not that') }}{% endif %}" +
       std::string(plain_template));
   Conversation conversation(model(), settings, options(5));
-  try {
-    conversation.ask("no");
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_THAT(error.what(), HasSubstr("not that"));
-  }
+  EXPECT_THAT(fault([&] { conversation.ask("no"); }), HasSubstr("not that"));
   EXPECT_EQ(conversation.ask("1+1?").generation.ids,
             generate("<|user|>1+1?<|end|><|assistant|>", 5).ids);
 }

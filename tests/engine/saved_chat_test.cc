@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "engine/conversation.h"
 #include "formats/safetensors.h"
+#include "support/fault.h"
 #include "support/temp_dir.h"
 #include "support/tiny_model.h"
 
@@ -134,12 +135,7 @@ TEST(SavedChat, AnAnswerThatWasCutOffIsGoneOnFrom) {
 }
 
 std::string fault_of(Conversation& conversation, const SavedChat& chat) {
-  try {
-    conversation.restore(chat);
-    return "";
-  } catch (const Error& error) {
-    return error.what();
-  }
+  return testing::fault([&] { conversation.restore(chat); });
 }
 
 TEST(SavedChat, AnotherModelsIsRefusedByName) {
@@ -217,14 +213,9 @@ class SavedChatFile : public ::testing::Test {
     return fault();
   }
   std::string fault() {
-    try {
-      read_chat(path_);
-      return "";
-    } catch (const Error& error) {
-      EXPECT_THAT(error.what(), HasSubstr(path_.string()));
-      EXPECT_THAT(error.what(), Not(HasSubstr("\n")));
-      return error.what();
-    }
+    std::string message = testing::fault([&] { read_chat(path_); });
+    EXPECT_THAT(message, HasSubstr(path_.string()));
+    return message;
   }
 
   ChatSettings settings_ = with_marks();

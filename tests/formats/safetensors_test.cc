@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/files.h"
+#include "support/fault.h"
 #include "support/temp_dir.h"
 
 namespace sambay {
@@ -24,13 +25,9 @@ std::string file_of(const std::string& header, size_t data_bytes) {
 std::string fault(const std::string& bytes) {
   const testing::TempDir folder;
   write_atomically(folder / "x.safetensors", bytes);
-  try {
-    Safetensors::open(folder / "x.safetensors");
-  } catch (const Error& e) {
-    EXPECT_THAT(e.what(), HasSubstr("x.safetensors"));
-    return e.what();
-  }
-  return "";
+  std::string message = testing::fault([&] { Safetensors::open(folder / "x.safetensors"); });
+  EXPECT_THAT(message, HasSubstr("x.safetensors"));
+  return message;
 }
 
 std::string fault_of_header(const std::string& header, size_t data_bytes = 8) {

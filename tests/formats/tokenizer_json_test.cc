@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "support/fault.h"
 
 namespace sambay {
 namespace {
@@ -36,12 +37,7 @@ TokenizerSpec parsed(const Json& json) {
 }
 
 std::string refusal(const std::string& text) {
-  try {
-    parse_tokenizer_json(text, "t.json");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "accepted";
+  return testing::fault([&] { parse_tokenizer_json(text, "t.json"); });
 }
 
 // What is said when the value at a JSON pointer is another.

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "support/fault.h"
 #include "support/temp_dir.h"
 
 namespace sambay {
@@ -41,13 +42,7 @@ void write_index(const fs::path& folder, const nlohmann::json& weight_map) {
 }
 
 std::string fault(const fs::path& folder) {
-  try {
-    WeightFiles::open(folder);
-  } catch (const Error& e) {
-    EXPECT_EQ(std::string_view(e.what()).find('\n'), std::string_view::npos);
-    return e.what();
-  }
-  return "";
+  return testing::fault([&] { WeightFiles::open(folder); });
 }
 
 TEST(WeightFiles, AreOneFileOrShards) {

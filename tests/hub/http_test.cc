@@ -4,11 +4,13 @@
 
 #include "base/error.h"
 #include "support/environment.h"
+#include "support/fault.h"
 #include "support/loopback_server.h"
 
 namespace sambay::hub {
 namespace {
 
+using testing::fault;
 using ::testing::HasSubstr;
 using testing::LoopbackServer;
 using testing::Reply;
@@ -121,12 +123,7 @@ TEST_F(HubHttp, WhatTheSinkThrowsComesOut) {
   const LoopbackServer server([](const Request&) { return Reply{.body = "text"}; });
   HttpClient http = client(server.url());
   const auto full = [](int64_t, std::span<const std::byte>) { fail("disk", "full"); };
-  try {
-    http.get(server.url(), 0, full);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "[disk] full");
-  }
+  EXPECT_EQ(fault([&] { http.get(server.url(), 0, full); }), "[disk] full");
   Body body;
   EXPECT_TRUE(http.get(server.url(), 0, body.sink()).ok());  // and the client goes on
 }

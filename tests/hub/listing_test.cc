@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "support/fault.h"
 
 namespace sambay::hub {
 namespace {
@@ -26,12 +27,7 @@ nlohmann::json good() {
 }
 
 std::string message(const nlohmann::json& json) {
-  try {
-    parse_listing(json.dump(), "org/name");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return testing::fault([&] { parse_listing(json.dump(), "org/name"); });
 }
 
 TEST(HubListing, LargeFilesAreKnownByTheirSha256AndOthersByGits) {

@@ -10,6 +10,7 @@
 #include "hub/cache.h"
 #include "support/environment.h"
 #include "support/fake_hub.h"
+#include "support/fault.h"
 #include "support/file_size_limit.h"
 #include "support/temp_dir.h"
 
@@ -44,12 +45,7 @@ class HubPull : public ::testing::Test {
 
   PullResult pull() { return hub::pull(*parse_model_name("org/name"), settings_, options_); }
   std::string message() {
-    try {
-      pull();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "";
+    return testing::fault([&] { pull(); });
   }
 
   const testing::HubFile& file(const std::string& name) const { return hub_.files.at(name); }

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "support/environment.h"
 #include "support/fake_hub.h"
+#include "support/fault.h"
 #include "support/temp_dir.h"
 
 namespace sambay::hub {
@@ -18,12 +19,7 @@ using testing::FakeHub;
 using ::testing::HasSubstr;
 
 std::string message(const std::string& text, Needs needs = Needs::model) {
-  try {
-    resolve_model(text, needs, true);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return testing::fault([&] { resolve_model(text, needs, true); });
 }
 
 TEST(HubResolve, AModelNeedsItsConfigAndEveryShard) {

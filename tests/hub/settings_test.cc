@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "support/environment.h"
+#include "support/fault.h"
 #include "support/temp_dir.h"
 
 namespace sambay::hub {
@@ -16,12 +17,7 @@ using testing::Environment;
 using ::testing::HasSubstr;
 
 std::string message() {
-  try {
-    Settings::from_environment();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return testing::fault([&] { Settings::from_environment(); });
 }
 
 TEST(HubSettings, TheCacheIsWhereTheMostSpecificVariableSays) {

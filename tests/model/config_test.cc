@@ -5,10 +5,12 @@
 #include "base/error.h"
 #include "base/json_fields.h"
 #include "model/decoder.h"
+#include "support/fault.h"
 
 namespace sambay {
 namespace {
 
+using testing::fault;
 using ::testing::HasSubstr;
 
 ModelConfig preset(const std::string& name, int64_t depth) {
@@ -16,15 +18,6 @@ ModelConfig preset(const std::string& name, int64_t depth) {
   options.name = name;
   options.depth = depth;
   return make_preset(options);
-}
-
-std::string fault(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
 }
 
 // The spec's letters: R recurrent, S window, A full, C cross, G gated memory unit.

@@ -8,6 +8,7 @@
 #include "formats/weight_files.h"
 #include "model/convert.h"
 #include "model_fixture.h"
+#include "support/fault.h"
 #include "support/temp_dir.h"
 
 namespace sambay {
@@ -16,20 +17,11 @@ namespace {
 using testing::bf16;
 using ::testing::ElementsAre;
 using testing::f32;
+using testing::fault;
 using ::testing::HasSubstr;
 using testing::TempDir;
 using testing::values;
 namespace fs = std::filesystem;
-
-std::string fault(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    EXPECT_EQ(std::string_view(e.what()).find('\n'), std::string_view::npos);
-    return e.what();
-  }
-  return "";
-}
 
 nlohmann::json published_config() {
   return read_json(fs::path(SAMBAY_MODEL_DATA) / "phi-4-mini-flash-config.json");

@@ -11,12 +11,14 @@
 #include "model/convert.h"
 #include "model/dry_run.h"
 #include "model_fixture.h"
+#include "support/fault.h"
 #include "support/temp_dir.h"
 
 namespace sambay {
 namespace {
 
 using testing::f32;
+using testing::fault;
 using ::testing::HasSubstr;
 using testing::rms_error;
 using testing::some_ids;
@@ -50,14 +52,6 @@ class QuantizedModel : public ::testing::Test {
     std::filesystem::remove_all(folder_ / "model");
     save_model(decoder, folder_ / "model", DType::f32);
     return quantize_model(folder_ / "model", folder_ / name, bits);
-  }
-  static std::string fault(const std::function<void()>& body) {
-    try {
-      body();
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "";
   }
   std::vector<float> logits(const Decoder& decoder, int64_t chunk) {
     Exec exec{&arena_, nullptr, f32};

@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "formats/safetensors.h"
 #include "model_fixture.h"
+#include "support/fault.h"
 #include "support/temp_dir.h"
 
 namespace sambay {
@@ -14,6 +15,7 @@ namespace {
 
 using ::testing::Each;
 using testing::f32;
+using testing::fault;
 using ::testing::HasSubstr;
 using testing::small_config;
 using testing::TempDir;
@@ -188,15 +190,6 @@ TEST(Weights, AreComputedInWhatMostNumbersOfTheirMatricesAreStoredIn) {
   EXPECT_EQ(precision(DType::bf16, DType::bf16, DType::f32), testing::bf16);
   EXPECT_EQ(precision(DType::bf16, DType::f32, DType::f32), testing::bf16);
   EXPECT_EQ(precision(DType::f16, DType::f16, DType::f16), testing::bf16);
-}
-
-std::string fault(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
 }
 
 TEST(Weights, ThatDoNotFitAreRefusedByName) {

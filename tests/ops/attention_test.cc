@@ -5,11 +5,13 @@
 #include "base/threads.h"
 #include "ops/cost.h"
 #include "ops/op_test_util.h"
+#include "support/fault.h"
 
 namespace sambay::ops {
 namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace)
+using sambay::testing::fault;
 
 struct Problem {
   HeadMap map;
@@ -380,13 +382,11 @@ TEST(Attention, CostCountsThePairsInsideTheMask) {
 TEST(Attention, NamesWhatDoesNotFit) {
   const Problem p = problem({4, 2, 8, false}, 0);
   const Operands in = random_operands(p, DType::f32);
-  try {
-    attention(in.q, p.queries, fresh_spans(in.k, in.v, p.tokens), p.options(),
-              Tensor::empty({p.queries.rows(), 4, 9}, DType::f32));
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "[attention] out: expected (94, 4, 8), got (94, 4, 9)");
-  }
+  EXPECT_EQ(fault([&] {
+              attention(in.q, p.queries, fresh_spans(in.k, in.v, p.tokens), p.options(),
+                        Tensor::empty({p.queries.rows(), 4, 9}, DType::f32));
+            }),
+            "[attention] out: expected (94, 4, 8), got (94, 4, 9)");
 }
 
 DifferentialInputs differential_inputs(Random& random, int64_t tokens, int64_t d, DType dtype) {

@@ -11,10 +11,12 @@
 #include "ops/elementwise.h"
 #include "ops/matmul.h"
 #include "ops/ref/quantized_linear.h"
+#include "support/fault.h"
 
 namespace sambay::ops {
 namespace {
 
+using sambay::testing::fault;
 using testing::converted;
 using testing::for_each_isa;
 using ::testing::HasSubstr;
@@ -162,15 +164,6 @@ TEST(Quantize, TakesVerySmallAndVeryLargeWeights) {
           << size;
     }
   });
-}
-
-std::string fault(const std::function<void()>& body) {
-  try {
-    body();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
 }
 
 TEST(Quantize, RefusesWhatIsNotFiniteByItsPlace) {

@@ -2,9 +2,12 @@
 
 #include "base/threads.h"
 #include "ops/op_test_util.h"
+#include "support/fault.h"
 
 namespace sambay::ops::testing {
 namespace {
+
+using sambay::testing::fault;
 
 SelectiveScanInputs random_inputs(Random& random, int64_t T, int64_t E, int64_t N, DType dtype) {
   const DType master = master_dtype(dtype);
@@ -223,12 +226,10 @@ TEST(SelectiveScan, WrongShapesAreNamed) {
   in.a_log = Tensor::zeros({6, 3}, DType::f32);
   Segments segments;
   segments.add(4);
-  try {
-    selective_scan(in, segments, {}, Tensor::empty({4, 6}, DType::f32));
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "[selective_scan] a_log: expected (6, 2), got (6, 3)");
-  }
+  EXPECT_EQ(fault([&] {
+              selective_scan(in, segments, {}, Tensor::empty({4, 6}, DType::f32));
+            }),
+            "[selective_scan] a_log: expected (6, 2), got (6, 3)");
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "support/fault.h"
 #include "text/tokenizer.h"
 
 namespace sambay {
@@ -155,12 +156,7 @@ TEST(BpeTrainer, SmallTextsGiveSmallVocabularies) {
 }
 
 std::string refusal(BpeTrainerOptions options) {
-  try {
-    BpeTrainer trainer(std::move(options));
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return testing::fault([&] { BpeTrainer trainer(std::move(options)); });
 }
 
 TEST(BpeTrainer, ImpossibleOptionsAreRefused) {

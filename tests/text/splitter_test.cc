@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "support/fault.h"
 #include "text/bpe_trainer.h"
 #include "text/known_splits.h"
 #include "text/utf8.h"
@@ -14,6 +15,7 @@ namespace sambay {
 namespace {
 
 using ::testing::ElementsAre;
+using testing::fault;
 using ::testing::IsEmpty;
 
 std::vector<std::string> pieces(const std::vector<SplitRule>& rules, std::string_view text) {
@@ -169,12 +171,8 @@ TEST(Splitter, MegabytesOfOneKindAreCutAtOnce) {
 }
 
 TEST(Splitter, AFaultyPatternIsNamed) {
-  try {
-    Splitter({{"(abc"}}, "file.json");
-    ADD_FAILURE();
-  } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "[file.json] split pattern \"(abc\": missing closing parenthesis");
-  }
+  EXPECT_EQ(fault([&] { Splitter({{"(abc"}}, "file.json"); }),
+            "[file.json] split pattern \"(abc\": missing closing parenthesis");
 }
 
 }  // namespace

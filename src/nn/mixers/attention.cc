@@ -7,7 +7,7 @@ namespace {
 
 class Attention : public Mixer {
  public:
-  explicit Attention(AttentionCore core) : core_(std::move(core)) {}
+  explicit Attention(const AttentionCore& core) : core_(core) {}
 
   StateSpec state_spec(const Precision& precision) const override {
     return core_.state_spec(precision);

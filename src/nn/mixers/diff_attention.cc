@@ -15,8 +15,9 @@ struct DifferentialConfig {
 
 class DiffAttention : public Mixer {
  public:
-  DiffAttention(AttentionCore core, const DifferentialConfig& config, const ParamScope& scope)
-      : core_(std::move(core)), config_(config) {
+  DiffAttention(const AttentionCore& core, const DifferentialConfig& config,
+                const ParamScope& scope)
+      : core_(core), config_(config) {
     const auto lambda = [&](const char* name) {
       return &scope.add(name, {config.head_dim}, Role::vector, Init::lambda);
     };

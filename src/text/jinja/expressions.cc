@@ -25,13 +25,13 @@ bool holds(Comparison::Kind kind, const Value& a, const Value& b, Budget& budget
     case Kind::ne:
       return !equal(a, b, budget);
     case Kind::lt:
-      return order(a, b, budget) < 0;
+      return std::is_lt(order(a, b, budget));
     case Kind::le:
-      return order(a, b, budget) <= 0;
+      return std::is_lteq(order(a, b, budget));
     case Kind::gt:
-      return order(a, b, budget) > 0;
+      return std::is_gt(order(a, b, budget));
     case Kind::ge:
-      return order(a, b, budget) >= 0;
+      return std::is_gteq(order(a, b, budget));
     case Kind::in:
       return contains(b, a, budget);
     case Kind::not_in:

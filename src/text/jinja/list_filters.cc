@@ -264,7 +264,10 @@ Value map(Render& render, const Value& input, Arguments arguments) {
     const Getter getter(args[0]);
     for (const Value& value : iterate_if_true(input, render.budget)) {
       Value found = getter(value, render.budget);
-      result.push_back(found.is_undefined() && args.some(1) ? args[1] : std::move(found));
+      if (found.is_undefined() && args.some(1)) {
+        found = args[1];
+      }
+      result.push_back(std::move(found));
     }
     return generator(std::move(result));
   }

@@ -330,7 +330,7 @@ std::partial_ordering order(const Value& a, const Value& b, Budget& budget) {
 }
 
 bool less(const Value& a, const Value& b, Budget& budget) {
-  return order(a, b, budget) < 0;
+  return std::is_lt(order(a, b, budget));
 }
 
 bool contains(const Value& container, const Value& item, Budget& budget) {

@@ -134,16 +134,16 @@ bool is_known(Render& render, const Value& input, Arguments arguments, bool filt
 }
 
 constexpr bool is_less(std::partial_ordering o) {
-  return o < 0;
+  return std::is_lt(o);
 }
 constexpr bool is_at_most(std::partial_ordering o) {
-  return o <= 0;
+  return std::is_lteq(o);
 }
 constexpr bool is_greater(std::partial_ordering o) {
-  return o > 0;
+  return std::is_gt(o);
 }
 constexpr bool is_at_least(std::partial_ordering o) {
-  return o >= 0;
+  return std::is_gteq(o);
 }
 
 struct Named {
