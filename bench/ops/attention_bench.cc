@@ -156,8 +156,8 @@ void TrainBackward(benchmark::State& state) {
   });
 }
 
-// Keys and values as a cache has them: in pages, in which each head's tokens are a row. Enough
-// sequences that they do not stay in the last cache, but for the shortest.
+// Keys and values as a cache has them: in pages of tiles. Enough sequences that they do not stay in
+// the last cache, but for the shortest.
 void Decode(benchmark::State& state) {
   constexpr int64_t page_tokens = 256;
   const int64_t tokens = state.range(6), d = state.range(3);
@@ -167,21 +167,18 @@ void Decode(benchmark::State& state) {
   Case c(dtype, map, state.range(5), sequences, tokens, 1);
   c.k = c.v = Tensor();
   const int64_t pages = (tokens + page_tokens - 1) / page_tokens;
-  const Tensor memory = random_tensor({sequences * pages * 2 * map.k_heads, page_tokens, d}, dtype);
+  const KvTile tile(dtype, d, map.tile_heads());
+  const Tensor memory = random_tensor(
+      {sequences * pages, map.k_heads / tile.heads, page_tokens / tile_keys * tile.elements()},
+      dtype);
   KvSpans cache;
   cache.dtype = dtype;
   for (int64_t i = 0; i < sequences * pages; ++i) {
     const int64_t first = i % pages * page_tokens;
-    const Tensor k = memory.slice(0, 2 * i * map.k_heads, memory.dim(0));
-    const Tensor v = k.slice(0, map.k_heads, k.dim(0));
-    cache.spans.push_back({.k = k.raw(),
-                           .v = v.raw(),
-                           .first = first,
-                           .count = std::min(page_tokens, tokens - first),
-                           .k_token_stride = d,
-                           .k_head_stride = page_tokens * d,
-                           .v_token_stride = d,
-                           .v_head_stride = page_tokens * d});
+    cache.spans.push_back(
+        {.first = first,
+         .count = std::min(page_tokens, tokens - first),
+         .tiles = {memory.slice(0, i, i + 1).raw(), tile.heads, memory.stride(1)}});
     if (i % pages == pages - 1) {
       cache.end_segment();
     }

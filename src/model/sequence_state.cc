@@ -25,6 +25,9 @@ size_t item_bytes(const StateBuffer& buffer) {
 int64_t pages_for(int64_t tokens) {
   return (tokens + page_tokens - 1) / page_tokens;
 }
+int64_t items_for(int64_t tokens) {
+  return (tokens + ops::tile_keys - 1) / ops::tile_keys;
+}
 
 uint64_t fingerprint(const ModelStateSpec& spec) {
   std::string text;
@@ -38,7 +41,7 @@ uint64_t fingerprint(const ModelStateSpec& spec) {
   return hash_bytes(std::as_bytes(std::span(text)));
 }
 
-// How many tokens of a buffer an image of `length` tokens holds; 1 for what is no token's.
+// How many items of a buffer an image of `length` tokens holds.
 int64_t stored_items(const StateBuffer& buffer, int64_t length) {
   switch (buffer.kind) {
     case StateKind::fixed:
@@ -46,24 +49,24 @@ int64_t stored_items(const StateBuffer& buffer, int64_t length) {
     case StateKind::ring:
       return std::min(length, buffer.capacity);
     case StateKind::growing:
-      return length;
+      return items_for(length);
   }
   return 0;
 }
 
 Page new_page(const StateBuffer& buffer, Arena& arena) {
   return std::make_shared<Tensor>(
-      Tensor::empty({buffer.item[0], page_tokens, buffer.item[1]}, buffer.dtype, arena));
+      Tensor::empty({buffer.item[0], page_items, buffer.item[1]}, buffer.dtype, arena));
 }
 
 // Calls visit(bytes) for each run of memory that an image holds, in the image's order.
 template <class Visit>
 void for_each_run(const StateBuffer& spec, LayerState::Buffer& buffer, int64_t length,
                   Visit visit) {
-  // The first `tokens` of (heads, slots, width).
-  const auto rows = [&](const Tensor& data, int64_t tokens) {
+  // The first `slots` of (heads, slots, elements).
+  const auto rows = [&](const Tensor& data, int64_t slots) {
     for (int64_t head = 0; head < data.dim(0); ++head) {
-      const Tensor run = data.slice(0, head, head + 1).slice(1, 0, tokens);
+      const Tensor run = data.slice(0, head, head + 1).slice(1, 0, slots);
       visit(std::span(static_cast<std::byte*>(run.raw()), run.bytes()));
     }
   };
@@ -77,7 +80,7 @@ void for_each_run(const StateBuffer& spec, LayerState::Buffer& buffer, int64_t l
     case StateKind::growing:
       for (int64_t page = 0; page < pages_for(length); ++page) {
         rows(*buffer.pages[static_cast<size_t>(page)],
-             std::min(page_tokens, length - page * page_tokens));
+             std::min(page_items, items_for(length) - page * page_items));
       }
       break;
   }
@@ -94,7 +97,7 @@ SequenceState::SequenceState(ModelStateSpec spec, Arena& arena)
       if (spec_of_buffer.kind == StateKind::fixed) {
         buffer.data = Tensor::zeros(spec_of_buffer.item, spec_of_buffer.dtype, arena);
       } else {
-        check(spec_of_buffer.item.rank() == 2, "items of ring and growing are (heads, width)");
+        check(spec_of_buffer.item.rank() == 2, "items of ring and growing have heads");
       }
       if (spec_of_buffer.kind == StateKind::ring) {
         buffer.data =
@@ -234,7 +237,7 @@ size_t state_bytes(const ModelStateSpec& spec, int64_t tokens) {
     for (const auto& buffer : layer) {
       const int64_t items = buffer.kind == StateKind::fixed  ? 1
                             : buffer.kind == StateKind::ring ? buffer.capacity
-                                                             : pages_for(tokens) * page_tokens;
+                                                             : pages_for(tokens) * page_items;
       total += item_bytes(buffer) * static_cast<size_t>(items);
     }
   }

@@ -5,61 +5,76 @@
 namespace sambay {
 namespace {
 
-// Tokens that lie next to each other in one buffer, and where: the walk that reading and writing
-// share.
-struct Run {
-  const Tensor* items;  // (heads, tokens, width)
-  int64_t row;
-  int64_t from, to;
-};
-
+// visit(begin, end) for the runs that [from, to) is cut into at multiples of `length`.
 template <class Visit>
-void for_each_run(const LayerState::Buffer& buffer, int64_t from, int64_t to, Visit visit) {
-  const bool ring = buffer.data.defined();
-  const int64_t length = ring ? buffer.data.dim(1) : page_tokens;
+void for_each_run(int64_t from, int64_t to, int64_t length, Visit visit) {
   while (from < to) {
     const int64_t end = std::min(to, (from / length + 1) * length);
-    const auto page = static_cast<size_t>(from / length);
-    check(ring || page < buffer.pages.size(), "a token's page exists");
-    visit(Run{ring ? &buffer.data : buffer.pages[page].get(), from % length, from, end});
+    visit(from, end);
     from = end;
   }
 }
 
-void* address(const Run& run) {
-  return run.items->slice(1, run.row, run.items->dim(1)).raw();
+const Tensor& ring_of(const LayerState& layer, int buffer) {
+  return layer.buffers[static_cast<size_t>(buffer)].data;
 }
 
-// visit(run of k, run of v): both buffers have the same layout of tokens.
-template <class Visit>
-void for_each_pair(const LayerState& layer, int k, int v, int64_t from, int64_t to, Visit visit) {
-  const auto& k_buffer = layer.buffers[static_cast<size_t>(k)];
-  const auto& v_buffer = layer.buffers[static_cast<size_t>(v)];
-  for_each_run(k_buffer, from, to, [&](const Run& k_run) {
-    for_each_run(v_buffer, k_run.from, k_run.to, [&](const Run& v_run) { visit(k_run, v_run); });
-  });
+// A ring's memory from token p on.
+void* slot(const Tensor& ring, int64_t p) {
+  return ring.slice(1, p % ring.dim(1), ring.dim(1)).raw();
+}
+
+const Tensor& page_of(const LayerState& layer, int buffer, int64_t p) {
+  const auto& pages = layer.buffers[static_cast<size_t>(buffer)].pages;
+  const auto page = static_cast<size_t>(p / page_tokens);
+  check(page < pages.size(), "a token's page exists");
+  return *pages[page];
+}
+// A page's tiles from that of token p on.
+ops::KvTiles tiles_from(const Tensor& page, int64_t p, int64_t heads) {
+  return {page.slice(1, p % page_tokens / ops::tile_keys, page_items).raw(), heads, page.stride(0)};
 }
 
 }  // namespace
 
-void append_spans(const LayerState& layer, int k, int v, int64_t from, int64_t to,
-                  ops::KvSpans& spans) {
-  for_each_pair(layer, k, v, from, to, [&](const Run& k_run, const Run& v_run) {
-    spans.spans.push_back({address(k_run), address(v_run), v_run.from, v_run.to - v_run.from,
-                           k_run.items->stride(1), k_run.items->stride(0), v_run.items->stride(1),
-                           v_run.items->stride(0)});
-    spans.dtype = k_run.items->dtype();
+void append_ring_spans(const LayerState& layer, int k, int v, int64_t from, int64_t to,
+                       ops::KvSpans& spans) {
+  const Tensor &keys = ring_of(layer, k), &values = ring_of(layer, v);
+  spans.dtype = keys.dtype();
+  for_each_run(from, to, keys.dim(1), [&](int64_t begin, int64_t end) {
+    spans.spans.push_back({slot(keys, begin), slot(values, begin), begin, end - begin,
+                           keys.stride(1), keys.stride(0), values.stride(1), values.stride(0)});
   });
 }
 
-void append_targets(const LayerState& layer, int k, int v, int64_t from, int64_t to,
-                    int64_t row_begin, std::vector<ops::KvTarget>& targets) {
-  const Tensor& ring = layer.buffers[static_cast<size_t>(k)].data;
-  const int64_t first = ring.defined() ? std::max(from, to - ring.dim(1)) : from;
-  for_each_pair(layer, k, v, first, to, [&](const Run& k_run, const Run& v_run) {
-    targets.push_back({row_begin + v_run.from - from, v_run.to - v_run.from, address(k_run),
-                       address(v_run), k_run.items->stride(1), k_run.items->stride(0),
-                       v_run.items->stride(1), v_run.items->stride(0)});
+void append_ring_targets(const LayerState& layer, int k, int v, int64_t from, int64_t to,
+                         int64_t row_begin, std::vector<ops::KvTarget>& targets) {
+  const Tensor &keys = ring_of(layer, k), &values = ring_of(layer, v);
+  const int64_t kept = std::max(from, to - keys.dim(1));
+  for_each_run(kept, to, keys.dim(1), [&](int64_t begin, int64_t end) {
+    targets.push_back({row_begin + begin - from, end - begin, slot(keys, begin),
+                       slot(values, begin), keys.stride(1), keys.stride(0), values.stride(1),
+                       values.stride(0)});
+  });
+}
+
+void append_page_spans(const LayerState& layer, int kv, int64_t heads, int64_t from, int64_t to,
+                       ops::KvSpans& spans) {
+  for_each_run(from, to, page_tokens, [&](int64_t begin, int64_t end) {
+    const Tensor& page = page_of(layer, kv, begin);
+    spans.dtype = page.dtype();
+    spans.spans.push_back(
+        {.first = begin, .count = end - begin, .tiles = tiles_from(page, begin, heads)});
+  });
+}
+
+void append_page_targets(const LayerState& layer, int kv, int64_t heads, int64_t from, int64_t to,
+                         int64_t row_begin, std::vector<ops::KvTarget>& targets) {
+  for_each_run(from, to, page_tokens, [&](int64_t begin, int64_t end) {
+    targets.push_back({.row_begin = row_begin + begin - from,
+                       .count = end - begin,
+                       .tiles = tiles_from(page_of(layer, kv, begin), begin, heads),
+                       .first = begin});
   });
 }
 

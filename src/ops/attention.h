@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "ops/kv_tiles.h"
 #include "ops/segments.h"
 #include "tensor/tensor.h"
 
@@ -22,6 +23,8 @@ struct HeadMap {
   // even.
   bool paired = false;
 
+  // Key heads whose tiles lie together.
+  int64_t tile_heads() const { return paired ? 2 : 1; }
   int64_t v_dim() const { return paired ? 2 * head_dim : head_dim; }
   int64_t v_heads() const { return paired ? k_heads / 2 : k_heads; }
   int64_t k_head(int64_t n) const {
@@ -48,6 +51,8 @@ struct KvSpan {
   int64_t first = 0;  // position in the sequence of token 0
   int64_t count = 0;
   int64_t k_token_stride = 0, k_head_stride = 0, v_token_stride = 0, v_head_stride = 0;
+  // Instead of k and v: tiles, from those that hold token 0. Heads that are paired share one.
+  KvTiles tiles = {};
 };
 
 // For each query segment the spans that hold its sequence's keys, by ascending position, each

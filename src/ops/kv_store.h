@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "ops/kv_tiles.h"
 #include "tensor/tensor.h"
 
 namespace sambay::ops {
@@ -16,6 +17,10 @@ struct KvTarget {
   void* k = nullptr;
   void* v = nullptr;
   int64_t k_token_stride = 0, k_head_stride = 0, v_token_stride = 0, v_head_stride = 0;
+  // Instead of k and v: tiles, from those that take the first row, which stands at position
+  // `first`. A tile is cleared when its first key comes, so that keys must come in order.
+  KvTiles tiles = {};
+  int64_t first = 0;
 };
 void kv_store(const Tensor& k, const Tensor& v, std::span<const KvTarget> targets);
 

@@ -17,7 +17,7 @@ SequenceState empty_state() {
   return {{{{"ssm", StateKind::fixed, {3, 2}, DType::f32, 0}},
            {},
            {{"k", StateKind::ring, {2, 4}, DType::f32, 5},
-            {"v", StateKind::growing, {2, 4}, DType::bf16, 0}}},
+            {"kv", StateKind::growing, {2, 4}, DType::bf16, 0}}},
           arena};
 }
 

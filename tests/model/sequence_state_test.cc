@@ -11,7 +11,7 @@ ModelStateSpec spec() {
   return {{{"ssm", StateKind::fixed, {3, 2}, DType::f32, 0}},
           {},
           {{"k", StateKind::ring, {2, 4}, DType::f32, 5},
-           {"v", StateKind::growing, {2, 4}, DType::bf16, 0}}};
+           {"kv", StateKind::growing, {2, 3 * ops::tile_keys}, DType::bf16, 0}}};
 }
 
 // Writes `value` as the item of the tokens [from, to), as mixers would, and advances.
@@ -23,9 +23,15 @@ void append(SequenceState& state, int64_t tokens, float value) {
     for (int64_t head = 0; head < 2; ++head) {
       float* ring = state.layer(2).buffers[0].data.data<float>();
       std::fill_n(ring + (head * 5 + t % 5) * 4, 4, value + static_cast<float>(t));
+      // Three numbers a token; the first of an item clears it.
       const Tensor& page = *state.layer(2).buffers[1].pages[static_cast<size_t>(t / page_tokens)];
-      std::fill_n(page.data<Bf16>() + (head * page_tokens + t % page_tokens) * 4, 4,
-                  to_bf16(value + static_cast<float>(t)));
+      const int64_t in_page = t % page_tokens, key = t % ops::tile_keys;
+      Bf16* item =
+          page.data<Bf16>() + (head * page_items + in_page / ops::tile_keys) * 3 * ops::tile_keys;
+      if (key == 0) {
+        std::fill_n(item, 3 * ops::tile_keys, Bf16{});
+      }
+      std::fill_n(item + 3 * key, 3, to_bf16(value + static_cast<float>(t)));
     }
   }
   state.advance(tokens);
@@ -41,7 +47,7 @@ TEST(SequenceState, StartsEmptyAndGrowsByPages) {
   append(state, page_tokens, 1);
   EXPECT_EQ(state.layer(2).buffers[1].pages.size(), 2U);
   EXPECT_EQ(state.bytes(), state_bytes(spec(), page_tokens + 1));
-  EXPECT_EQ(state_bytes(spec(), page_tokens + 1), 24U + 160U + 2 * page_tokens * 16U);
+  EXPECT_EQ(state_bytes(spec(), page_tokens + 1), 24U + 160U + 2 * page_tokens * 12U);
 }
 
 TEST(SequenceState, ForksGoOnIndependently) {

@@ -125,10 +125,9 @@ TEST(MixerState, FollowsTheOptions) {
     ParamStore store;
     return make_mixer(options, {width, {}}, {store, "x"}, "test")->state_spec(precision);
   };
-  const Shape item = {2, 8};
+  const Shape item = {2, 8}, tiles = {2, ops::KvTile(DType::bf16, 8, 1).elements()};
   EXPECT_THAT(spec(example_options("attention", width)),
-              ElementsAre(StateBuffer{"k", StateKind::growing, item, DType::bf16, 0},
-                          StateBuffer{"v", StateKind::growing, item, DType::bf16, 0}));
+              ElementsAre(StateBuffer{"kv", StateKind::growing, tiles, DType::bf16, 0}));
   EXPECT_THAT(spec(changed("attention", "window", 5)),
               ElementsAre(StateBuffer{"k", StateKind::ring, item, DType::bf16, 5},
                           StateBuffer{"v", StateKind::ring, item, DType::bf16, 5}));

@@ -6,6 +6,7 @@
 
 #include "nn/mixer.h"
 #include "ops/op_test_util.h"
+#include "support/kv_rows.h"
 #include "support/layer_state.h"
 
 namespace sambay::testing {
@@ -238,29 +239,14 @@ class MixerRig {
         const ops::KvSpan& span = memory.spans->spans[static_cast<size_t>(i)];
         check(span.first == keys, "spans follow each other");
         keys += span.count;
-        ks.push_back(dense(span.k, span.count, span.k_token_stride, span.k_head_stride, spec));
-        vs.push_back(dense(span.v, span.count, span.v_token_stride, span.v_head_stride, spec));
+        const KvRows rows = rows_of(span, precision_.compute, spec.kv_heads, spec.head_dim);
+        ks.push_back(rows.k);
+        vs.push_back(rows.v);
       }
       result.keys.push_back(keys);
     }
     result.k = concatenated(ks);
     result.v = concatenated(vs);
-  }
-
-  Tensor dense(const void* data, int64_t count, int64_t token_stride, int64_t head_stride,
-               const MemorySpec& spec) const {
-    const Tensor out = Tensor::empty({count, spec.kv_heads, spec.head_dim}, precision_.compute);
-    const auto size = static_cast<int64_t>(size_of(precision_.compute));
-    for (int64_t t = 0; t < count; ++t) {
-      for (int64_t head = 0; head < spec.kv_heads; ++head) {
-        const auto* from =
-            static_cast<const std::byte*>(data) + (t * token_stride + head * head_stride) * size;
-        auto* to =
-            static_cast<std::byte*>(out.raw()) + (t * spec.kv_heads + head) * spec.head_dim * size;
-        std::copy(from, from + spec.head_dim * size, to);
-      }
-    }
-    return out;
   }
 
   Precision precision_;

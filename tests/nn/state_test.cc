@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "ops/op_test_util.h"
+#include "support/kv_rows.h"
 #include "support/layer_state.h"
 
 namespace sambay {
@@ -10,11 +11,12 @@ namespace {
 
 constexpr int64_t heads = 2, width = 3;
 
-StateSpec key_value_spec(StateKind kind, int64_t capacity) {
-  const StateBuffer k = {"k", kind, {heads, width}, DType::f32, capacity};
-  StateBuffer v = k;
-  v.name = "v";
-  return {k, v};
+StateSpec ring_spec(int64_t capacity) {
+  return {{"k", StateKind::ring, {heads, width}, DType::f32, capacity},
+          {"v", StateKind::ring, {heads, width}, DType::f32, capacity}};
+}
+StateSpec page_spec() {
+  return {{"kv", StateKind::growing, {1, ops::KvTile(DType::f32, width, heads).elements()}}};
 }
 
 // Element x of head h of token p.
@@ -22,48 +24,62 @@ float key(int64_t p, int64_t h, int64_t x) {
   return static_cast<float>(p * 100 + h * 10 + x);
 }
 
-// Stores the tokens [from, to) whose fresh rows begin at row 2 of a tensor.
+bool is_ring(const LayerState& state) {
+  return state.buffers[0].data.defined();
+}
+
+// Stores the tokens [from, to) whose fresh rows begin at row 2 of a tensor; values are keys'
+// negated.
 void store(const LayerState& state, int64_t from, int64_t to) {
-  const Tensor k = Tensor::zeros({2 + to - from, heads, width}, DType::f32);
+  const Tensor k = Tensor::zeros({2 + to - from, heads, width}, DType::f32), v = k.clone();
   for (int64_t p = from; p < to; ++p) {
     for (int64_t i = 0; i < heads * width; ++i) {
-      k.data<float>()[(2 + p - from) * heads * width + i] = key(p, i / width, i % width);
+      const int64_t at = (2 + p - from) * heads * width + i;
+      k.data<float>()[at] = key(p, i / width, i % width);
+      v.data<float>()[at] = -key(p, i / width, i % width);
     }
   }
   std::vector<ops::KvTarget> targets;
-  append_targets(state, 0, 1, from, to, 2, targets);
+  int64_t expected = to - from;
+  if (is_ring(state)) {
+    append_ring_targets(state, 0, 1, from, to, 2, targets);
+    expected = std::min(expected, state.buffers[0].data.dim(1));
+  } else {
+    append_page_targets(state, 0, heads, from, to, 2, targets);
+  }
   int64_t stored = 0;
   for (const ops::KvTarget& target : targets) {
     stored += target.count;
   }
-  const Tensor& ring = state.buffers[0].data;
-  EXPECT_EQ(stored, ring.defined() ? std::min(to - from, ring.dim(1)) : to - from);
-  ops::kv_store(k, k, targets);
+  EXPECT_EQ(stored, expected);
+  ops::kv_store(k, v, targets);
 }
 
 void expect_holds(const LayerState& state, int64_t from, int64_t to, size_t most_spans) {
   ops::KvSpans spans;
-  append_spans(state, 0, 1, from, to, spans);
+  if (is_ring(state)) {
+    append_ring_spans(state, 0, 1, from, to, spans);
+  } else {
+    append_page_spans(state, 0, heads, from, to, spans);
+  }
   EXPECT_LE(spans.spans.size(), most_spans);
+  EXPECT_EQ(spans.dtype, DType::f32);
   int64_t p = from;
   for (const ops::KvSpan& span : spans.spans) {
     EXPECT_EQ(span.first, p);
-    for (int64_t i = 0; i < span.count; ++i, ++p) {
-      for (int64_t h = 0; h < heads; ++h) {
-        const auto* k =
-            static_cast<const float*>(span.k) + i * span.k_token_stride + h * span.k_head_stride;
-        const auto* v =
-            static_cast<const float*>(span.v) + i * span.v_token_stride + h * span.v_head_stride;
-        EXPECT_EQ(k[width - 1], key(p, h, width - 1));
-        EXPECT_EQ(v[0], key(p, h, 0));
-      }
+    const testing::KvRows rows = testing::rows_of(span, DType::f32, heads, width);
+    for (int64_t i = 0; i < span.count * heads * width; ++i) {
+      const float expected = key(p + i / (heads * width), i / width % heads, i % width);
+      EXPECT_EQ(rows.k.data<float>()[i], expected);
+      EXPECT_EQ(rows.v.data<float>()[i], -expected);
     }
+    p += span.count;
   }
   EXPECT_EQ(p, to);
 }
 
 TEST(State, ARingHoldsTheLastTokensInAtMostTwoSpans) {
-  const auto state = testing::make_layer_state(key_value_spec(StateKind::ring, 5), 0);
+  const auto state = testing::make_layer_state(ring_spec(5), 0);
   int64_t length = 0;
   for (const int64_t chunk : {3, 1, 4, 13, 1, 5}) {
     store(state, length, length + chunk);
@@ -73,14 +89,14 @@ TEST(State, ARingHoldsTheLastTokensInAtMostTwoSpans) {
 }
 
 TEST(State, PagesHoldEveryTokenInOneSpanEach) {
-  const auto state =
-      testing::make_layer_state(key_value_spec(StateKind::growing, 0), 3 * page_tokens + 8);
+  const auto state = testing::make_layer_state(page_spec(), 3 * page_tokens + 8);
   int64_t length = 0;
   for (const int64_t chunk :
        {int64_t{1}, page_tokens - 2, int64_t{1}, int64_t{2}, 2 * page_tokens + 2}) {
     store(state, length, length + chunk);
     length += chunk;
     expect_holds(state, 0, length, static_cast<size_t>((length + page_tokens - 1) / page_tokens));
+    expect_holds(state, length / 2, length, 3);
   }
 }
 

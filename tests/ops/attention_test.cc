@@ -4,6 +4,8 @@
 
 #include "base/threads.h"
 #include "ops/cost.h"
+#include "ops/kv_store.h"
+
 #include "ops/op_test_util.h"
 #include "support/fault.h"
 
@@ -185,6 +187,88 @@ TEST(Attention, ChunksOverPagesEqualTheWhole) {
         });
       }
     }
+  }
+}
+
+// One sequence's keys and values in tiles, cut into pages of `page` tokens.
+struct Tiled {
+  Tensor tiles;
+  KvSpans spans;
+};
+
+Tiled tiled(const Tensor& k, const Tensor& v, int64_t tile_heads, int64_t page) {
+  const int64_t tokens = k.dim(0), groups = k.dim(1) / tile_heads;
+  const int64_t count = (tokens + tile_keys - 1) / tile_keys;
+  const KvTile tile(k.dtype(), k.dim(2), tile_heads);
+  Tiled out = {Tensor::empty({groups, count, tile.elements()}, k.dtype()), {}};
+  const auto tiles_from = [&](int64_t position) {
+    return KvTiles{out.tiles.slice(1, position / tile_keys, count).raw(), tile_heads,
+                   out.tiles.stride(0)};
+  };
+  const KvTarget target = {.row_begin = 0, .count = tokens, .tiles = tiles_from(0), .first = 0};
+  kv_store(k, v, std::span(&target, 1));
+  out.spans.dtype = k.dtype();
+  for (int64_t first = 0; first < tokens; first += page) {
+    out.spans.spans.push_back(
+        {.first = first, .count = std::min(page, tokens - first), .tiles = tiles_from(first)});
+  }
+  out.spans.end_segment();
+  return out;
+}
+
+// By single queries, by few and by many, from anywhere in a tile; head sizes within and beyond a
+// block of columns.
+TEST(Attention, TilesServeWhatRowsDo) {
+  for (const HeadMap& map : {HeadMap{4, 2, 32, false},
+                             {3, 1, 7, false},
+                             {4, 2, 80, true},
+                             {4, 2, 9, true},
+                             {8, 2, 128, false},
+                             {65, 1, 8, false}}) {
+    for (const int64_t window : {0, 51}) {
+      Problem p{map, window, {}, {}};
+      p.tokens.add(203);
+      p.queries = p.tokens;
+      for (const DType dtype : {DType::f32, DType::bf16}) {
+        const Operands in = random_operands(p, dtype);
+        const Result expected = forward(p, in_double(in));
+        for_each_isa([&](const std::string&) {
+          const Tiled cache = tiled(in.k, in.v, map.tile_heads(), 2 * tile_keys);
+          const Tensor out = Tensor::empty(p.out_shape(), dtype);
+          for (int64_t begin = 0, rows = 1; begin < 203; begin += rows, rows = rows % 90 * 3 + 1) {
+            rows = std::min<int64_t>(rows, 203 - begin);
+            Segments chunk;
+            chunk.add(rows, begin);
+            attention(in.q.slice(0, begin, begin + rows), chunk, cache.spans, p.options(),
+                      out.slice(0, begin, begin + rows));
+          }
+          expect_close(out, expected.out, forward_bound(dtype), text(p, dtype));
+        });
+      }
+    }
+  }
+}
+
+// So many keys that a task takes all heads; the bits are those of a task for each.
+TEST(Attention, TasksOfManyHeadsGiveTheSameBits) {
+  for (const bool paired : {false, true}) {
+    Problem p{{12, 6, 16, paired}, 0, {}, {}};
+    p.tokens.add(9000);
+    p.queries = suffix(p.tokens, {1});
+    const Operands in = random_operands(p, DType::bf16);
+    const Tiled cache = tiled(in.k, in.v, p.map.tile_heads(), 1024);
+    const Result expected = forward(p, in_double(in));
+    const auto with_threads = [&](int threads) {
+      const int before = num_threads();
+      set_num_threads(threads);
+      const Tensor out = Tensor::empty(p.out_shape(), DType::bf16);
+      attention(in.q, p.queries, cache.spans, p.options(), out);
+      set_num_threads(before);
+      return out;
+    };
+    const Tensor together = with_threads(1), apart = with_threads(8);
+    expect_close(together, expected.out, forward_bound(DType::bf16), text(p, DType::bf16));
+    EXPECT_EQ(values_of(together), values_of(apart));
   }
 }
 

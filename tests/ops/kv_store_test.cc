@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "ops/op_test_util.h"
+#include "support/kv_rows.h"
 
 namespace sambay::ops {
 namespace {
@@ -51,6 +52,36 @@ TEST(KvStore, ManyRowsAreSharedByThreads) {
   kv_store(k, v, targets);
   EXPECT_EQ(relative_error(k_to, k), 0.0);
   EXPECT_EQ(relative_error(v_to, v), 0.0);
+}
+
+// Tokens come one by one, in chunks and in many tiles at once; what no token holds is zero.
+TEST(KvStore, TilesHoldEveryTokenAndZeros) {
+  for (const DType dtype : {DType::f64, DType::f32, DType::bf16}) {
+    for (const int64_t d : {1, 7, 16, 80}) {
+      Random random(3);
+      constexpr int64_t tokens = 9 * tile_keys + 5, heads = 4, tile_heads = 2;
+      const Tensor k = with_strided_rows(random_tensor(random, {tokens, heads, d}, dtype));
+      const Tensor v = random_tensor(random, {tokens, heads, d}, dtype);
+      const KvTile tile(dtype, d, tile_heads);
+      const Tensor tiles = random_tensor(random, {heads / tile_heads, 10, tile.elements()}, dtype);
+      const auto tiles_from = [&](int64_t position) {
+        return KvTiles{tiles.slice(1, position / tile_keys, 10).raw(), tile_heads, tiles.stride(0)};
+      };
+      for (int64_t first = 0, count = 1; first < tokens; first += count, count = count * 3 + 1) {
+        count = std::min(count, tokens - first);
+        const KvTarget target = {
+            .row_begin = first, .count = count, .tiles = tiles_from(first), .first = first};
+        kv_store(k, v, std::span(&target, 1));
+      }
+      const KvSpan span = {.first = 0, .count = tokens, .tiles = tiles_from(0)};
+      const auto rows = sambay::testing::rows_of(span, dtype, heads, d);
+      EXPECT_EQ(relative_error(rows.k, k), 0.0);
+      EXPECT_EQ(relative_error(rows.v, v), 0.0);
+      const auto all = values_of(tiles);
+      EXPECT_EQ(std::count_if(all.begin(), all.end(), [](double x) { return x != 0; }),
+                tokens * heads * d * 2);
+    }
+  }
 }
 
 }  // namespace

@@ -179,7 +179,7 @@ TEST(Training, AStepIsTimedAndPriced) {
 
 TEST(Throughput, BatchesGrowUntilTheMemoryIsFull) {
   ThroughputOptions options = {
-      .prompt = 100, .generated = 400, .memory_bytes = 1 << 19, .chunk = 32, .perf = quick};
+      .prompt = 100, .generated = 400, .memory_bytes = 1 << 20, .chunk = 32, .perf = quick};
   const auto curve = measure_throughput(tiny("transformer"), bf16, options);
   ASSERT_GE(curve.points.size(), 2U);
   EXPECT_EQ(curve.points.front().batch, 1);

@@ -18,7 +18,7 @@ inline LayerState make_layer_state(const StateSpec& spec, int64_t max_tokens,
     } else {
       for (int64_t tokens = 0; tokens < max_tokens; tokens += page_tokens) {
         made.pages.push_back(std::make_shared<Tensor>(
-            Tensor::zeros({item[0], page_tokens, item[1]}, buffer.dtype, arena)));
+            Tensor::zeros({item[0], page_items, item[1]}, buffer.dtype, arena)));
       }
     }
   }

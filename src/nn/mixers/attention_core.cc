@@ -5,8 +5,8 @@
 namespace sambay {
 namespace {
 
-// Buffers of the StateSpec.
-constexpr int k_buffer = 0, v_buffer = 1;
+// Buffers of the StateSpec: of a window, and of all keys.
+constexpr int k_buffer = 0, v_buffer = 1, kv_buffer = 0;
 
 constexpr int64_t max_heads = 4096;
 constexpr int64_t max_head_dim = 1024;
@@ -103,14 +103,15 @@ StateSpec AttentionCore::state_spec(const Precision& precision) const {
   if (k_ == nullptr) {
     return {};
   }
-  const auto buffer = [&](std::string name) {
-    return StateBuffer{.name = std::move(name),
-                       .kind = config_.options.window > 0 ? StateKind::ring : StateKind::growing,
-                       .item = {config_.options.map.k_heads, config_.options.map.head_dim},
-                       .dtype = precision.compute,
-                       .capacity = config_.options.window};
-  };
-  return {buffer("k"), buffer("v")};
+  const ops::HeadMap& map = config_.options.map;
+  const DType dtype = precision.compute;
+  const int64_t window = config_.options.window;
+  if (window == 0) {
+    const ops::KvTile tile(dtype, map.head_dim, map.tile_heads());
+    return {{"kv", StateKind::growing, {map.k_heads / tile.heads, tile.elements()}, dtype}};
+  }
+  return {{"k", StateKind::ring, {map.k_heads, map.head_dim}, dtype, window},
+          {"v", StateKind::ring, {map.k_heads, map.head_dim}, dtype, window}};
 }
 
 std::vector<Port> AttentionCore::reads() const {
@@ -187,11 +188,11 @@ Var AttentionCore::attend_ring(Exec& exec, const Var& q, const KeysValues& fresh
   for (int s = 0; s < call.rows.count(); ++s) {
     const auto i = static_cast<size_t>(s);
     const int64_t past = call.rows.past[i], rows = call.rows.rows(s), begin = call.rows.begin[i];
-    append_spans(*call.states[i], k_buffer, v_buffer, std::max<int64_t>(0, past - window + 1), past,
-                 *spans);
+    append_ring_spans(*call.states[i], k_buffer, v_buffer, std::max<int64_t>(0, past - window + 1),
+                      past, *spans);
     spans->spans.push_back(fresh_span(k, v, begin, begin + rows, past));
     spans->end_segment();
-    append_targets(*call.states[i], k_buffer, v_buffer, past, past + rows, begin, targets);
+    append_ring_targets(*call.states[i], k_buffer, v_buffer, past, past + rows, begin, targets);
   }
   memory.spans = std::move(spans);
   Var out = attend_memory(exec, q, memory, call.wanted);
@@ -201,6 +202,7 @@ Var AttentionCore::attend_ring(Exec& exec, const Var& q, const KeysValues& fresh
 
 Memory AttentionCore::append_to_pages(const KeysValues& fresh, const MixerCall& call) const {
   const int64_t k_heads = config_.options.map.k_heads;
+  const int64_t tile_heads = config_.options.map.tile_heads();
   const Tensor k = heads_of(fresh.k, k_heads), v = heads_of(fresh.v, k_heads);
   auto spans = std::make_shared<ops::KvSpans>();
   spans->dtype = k.dtype();
@@ -208,8 +210,9 @@ Memory AttentionCore::append_to_pages(const KeysValues& fresh, const MixerCall& 
   for (int s = 0; s < call.rows.count(); ++s) {
     const auto i = static_cast<size_t>(s);
     const int64_t past = call.rows.past[i], end = past + call.rows.rows(s);
-    append_targets(*call.states[i], k_buffer, v_buffer, past, end, call.rows.begin[i], targets);
-    append_spans(*call.states[i], k_buffer, v_buffer, 0, end, *spans);
+    append_page_targets(*call.states[i], kv_buffer, tile_heads, past, end, call.rows.begin[i],
+                        targets);
+    append_page_spans(*call.states[i], kv_buffer, tile_heads, 0, end, *spans);
     spans->end_segment();
   }
   ops::kv_store(k, v, targets);

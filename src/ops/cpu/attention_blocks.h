@@ -94,6 +94,19 @@ inline KeyRun key_run(const KvSpan& span, DType dtype, const HeadMap& map, int64
   if (run.count <= 0) {
     return run;
   }
+  if (span.tiles.at != nullptr) {
+    const KvTile tile(dtype, map.head_dim, span.tiles.heads);
+    const int64_t past = run.first / tile_keys - span.first / tile_keys;
+    const auto* at =
+        static_cast<const std::byte*>(span.tiles.at) +
+        (k_head / tile.heads * span.tiles.group_stride + past * tile.elements()) * size;
+    run.tiled = true;
+    run.k = at + tile.keys_of(k_head % tile.heads) * size;
+    run.v = at + tile.values_of(first_v_head(map, k_head) % tile.heads) * size;
+    run.k_stride = run.v_stride = tile.elements();
+    run.v_half_stride = tile.value_elements();
+    return run;
+  }
   const int64_t token = run.first - span.first;
   run.k = static_cast<const std::byte*>(span.k) +
           (token * span.k_token_stride + k_head * span.k_head_stride) * size;

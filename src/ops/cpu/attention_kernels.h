@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "ops/kv_tiles.h"
 #include "tensor/dtype.h"
 
 namespace sambay::ops {
@@ -33,12 +34,15 @@ struct QueryBlock {
 };
 
 // Consecutive keys and values of one key head. Strides in elements; the second half of a value of
-// two head_dim lies v_half_stride behind the first.
+// two head_dim lies v_half_stride behind the first. Of rows, k and v are the first key's, and
+// strides lie between tokens; of tiles (ops/kv_tiles.h), they are the first key's tile, and strides
+// lie between tiles.
 struct KeyRun {
   const void* k = nullptr;
   const void* v = nullptr;
   int64_t k_stride = 0, v_stride = 0, v_half_stride = 0;
   int64_t first = 0, count = 0;  // positions [first, first + count)
+  bool tiled = false;
 };
 
 // Softmax over some of the keys, not yet divided by its sum: rows are lanes.
@@ -68,8 +72,9 @@ constexpr int64_t attention_forward_scratch(int64_t head_dim, int64_t v_dim) {
 // Few queries against many keys: each key and value is read once for all rows, in the order of
 // memory. `blocks` holds one block, or two whose key heads share their values (a pair); row i of
 // block b is row b * blocks[0].rows() + i of the partial.
-inline constexpr int decode_rows = 16;  // at most, of all blocks
-inline constexpr int decode_keys = 32;  // worked on at a time: they and their values fit L1
+inline constexpr int decode_rows = 16;    // at most, of all blocks
+inline constexpr int decode_keys = 32;    // rows worked on at a time: with their values they fit L1
+inline constexpr int widened_units = 16;  // of a tile, where bf16 is widened: they too
 
 struct AttentionDecodeKernels {
   void (*begin)(const QueryBlock* blocks, int count, float* scratch);
@@ -77,12 +82,16 @@ struct AttentionDecodeKernels {
   // will be visited next, so that memory is asked for it in time, or has no keys.
   void (*visit)(const QueryBlock* blocks, int count, const KeyRun* runs, const KeyRun* next,
                 float* scratch);
+  // The same for keys in tiles.
+  void (*visit_tiles)(const QueryBlock* blocks, int count, const KeyRun* runs, float* scratch);
   void (*finish)(const QueryBlock* blocks, int count, const float* scratch,
                  const AttentionPartial& partial);
 };
 
+// Floats of scratch (simd/attention_softmax.h).
 constexpr int64_t attention_decode_scratch(int64_t head_dim, int64_t v_dim) {
-  return decode_rows * (padded16(head_dim) + 16 + 2 * decode_keys + v_dim + 2);
+  const int64_t row = padded16(head_dim) + 16 + tile_keys + 16 + v_dim + 1;
+  return decode_rows * row + 16 + widened_units * 2 * KvTile::block_columns;
 }
 
 // What the backward knows of a block's queries besides q: (rows, heads, v_dim) operands with the

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <type_traits>
 #include <vector>
 
@@ -41,12 +42,40 @@ T dot(const Element* a, const Element* b, int64_t count) {
   return sum;
 }
 
+// Where a key and its value lie.
 template <class Element>
 struct VisibleKey {
   const Element* k;
   const Element* v;
   int64_t v_head_stride;
+  std::optional<KvTile> tile;  // k and v are its keys and values
+  int64_t slot;                // of the tile
+
+  Element key(int64_t x) const { return tile ? k[tile->key_at(slot, x)] : k[x]; }
+  Element value(int64_t half, int64_t x) const {
+    return v[half * v_head_stride + (tile ? tile->value_at(slot, x) : x)];
+  }
 };
+
+template <class Element>
+VisibleKey<Element> key_of(const KvSpan& span, int64_t t, DType dtype, const HeadMap& map,
+                           int64_t k_head, int64_t v_head) {
+  if (span.tiles.at == nullptr) {
+    return {
+        static_cast<const Element*>(span.k) + t * span.k_token_stride + k_head * span.k_head_stride,
+        static_cast<const Element*>(span.v) + t * span.v_token_stride + v_head * span.v_head_stride,
+        span.v_head_stride, std::nullopt, 0};
+  }
+  const KvTile tile(dtype, map.head_dim, span.tiles.heads);
+  const int64_t slot = span.first % tile_keys + t;
+  const auto tile_of = [&](int64_t head) {
+    return static_cast<const Element*>(span.tiles.at) +
+           head / tile.heads * span.tiles.group_stride + slot / tile_keys * tile.elements();
+  };
+  return {tile_of(k_head) + tile.keys_of(k_head % tile.heads),
+          tile_of(v_head) + tile.values_of(v_head % tile.heads), tile.value_elements(), tile,
+          slot % tile_keys};
+}
 
 // The keys of segment s that a query at `position` sees, through the head map of query head n.
 template <class Element>
@@ -61,15 +90,21 @@ std::vector<VisibleKey<Element>> visible_keys(const KvSpans& keys, int s, int64_
     for (int64_t t = 0; t < span.count; ++t) {
       const int64_t p = span.first + t;
       if (p <= position && (options.window == 0 || position - p < options.window)) {
-        out.push_back({static_cast<const Element*>(span.k) + t * span.k_token_stride +
-                           options.map.k_head(n) * span.k_head_stride,
-                       static_cast<const Element*>(span.v) + t * span.v_token_stride +
-                           v_first * span.v_head_stride,
-                       span.v_head_stride});
+        out.push_back(
+            key_of<Element>(span, t, keys.dtype, options.map, options.map.k_head(n), v_first));
       }
     }
   }
   return out;
+}
+
+template <class T, class Element>
+T score(const Element* q, const VisibleKey<Element>& key, int64_t count) {
+  T sum = 0;
+  for (int64_t x = 0; x < count; ++x) {
+    sum += load<T>(q[x]) * load<T>(key.key(x));
+  }
+  return sum;
 }
 
 template <class T>
@@ -101,7 +136,7 @@ void attention(const Tensor& q, const Segments& queries, const KvSpans& keys,
         T max = -std::numeric_limits<T>::infinity();
         for (size_t j = 0; j < seen.size(); ++j) {
           p[j] = static_cast<T>(options.scale) *
-                 dot<T>(head_row<Element>(q, first_row + i, n), seen[j].k, map.head_dim);
+                 score<T>(head_row<Element>(q, first_row + i, n), seen[j], map.head_dim);
           max = std::max(max, p[j]);
         }
         T sum = 0;
@@ -113,9 +148,7 @@ void attention(const Tensor& q, const Segments& queries, const KvSpans& keys,
         for (int64_t x = 0; x < map.v_dim(); ++x) {
           T total = 0;
           for (size_t j = 0; j < seen.size(); ++j) {
-            total +=
-                p[j] *
-                load<T>(seen[j].v[x / map.head_dim * seen[j].v_head_stride + x % map.head_dim]);
+            total += p[j] * load<T>(seen[j].value(x / map.head_dim, x % map.head_dim));
           }
           to[x] = store<Element>(seen.empty() ? T{0} : total / sum);
         }

@@ -1,36 +1,15 @@
 // Attention of a few rows, bound by reading keys and values: scores are dot products along the head
 // in tiles of rows by keys, outputs sums over keys with the head's elements in the lanes.
-#include "ops/cpu/attention_kernels.h"
-#include "ops/cpu/simd/attention_blocks.h"
+#include "ops/cpu/simd/attention_softmax.h"
 #include "ops/cpu/simd/fetch.h"
 
 namespace sambay::ops::SAMBAY_ISA_NAMESPACE {
 namespace {
 
-constexpr float infinity = __builtin_inff();
-
 // Sums in registers: rows by keys of scores, rows by vectors of outputs. A single row costs what a
 // full tile does, and memory is slower still.
 constexpr int tile_height = lanes == 16 ? 4 : 2;
 constexpr int score_keys = 4, output_vectors = 4;
-
-struct Scratch {
-  float* q;       // (rows, q_stride): as the dot products take it, zeros behind head_dim
-  float* scores;  // (rows, decode_keys), then probabilities of f32
-  float* p;       // (rows, decode_keys) bf16
-  float* acc;     // (rows, v_dim)
-  float* max;
-  float* sum;
-  int64_t q_stride;
-
-  Scratch(const QueryBlock& block, float* at) : q(at), q_stride(padded16(block.head_dim) + 16) {
-    scores = q + decode_rows * q_stride;
-    p = scores + decode_rows * decode_keys;
-    max = p + decode_rows * decode_keys;
-    sum = max + decode_rows;
-    acc = sum + decode_rows;
-  }
-};
 
 // Elements that one step of a dot product takes.
 template <class Element>
@@ -143,52 +122,8 @@ void score_rows(const float* q, int64_t q_stride, int rows, const Rows<Element>&
         }
       }
     }
-    store_sums(sums, rows, scores + j, decode_keys);
+    store_sums(sums, rows, scores + j, tile_keys);
   }
-}
-
-// Scores of one row to probabilities; acc, max and sum follow.
-template <class Element>
-void soften_row(const QueryBlock& block, int lane, const KeyRun& run, int64_t done, int count,
-                const Scratch& scratch, int row) {
-  float* scores = scratch.scores + row * decode_keys;
-  const int64_t here = block.first + lane / block.heads - run.first - done;
-  const int64_t begin = here - block.window + 1, end = here + 1;
-  const int padded = static_cast<int>(padded16(count));
-  for (int j = 0; j < begin && j < count; ++j) {
-    scores[j] = -infinity;
-  }
-  for (int64_t j = end < 0 ? 0 : end < count ? end : count; j < padded; ++j) {
-    scores[j] = -infinity;
-  }
-  Vec top = load(scores);
-  for (int j = lanes; j < padded; j += lanes) {
-    top = max(top, load(scores + j));
-  }
-  const float before = scratch.max[row], here_max = max_lane(top) * block.scale;
-  const float now = before > here_max ? before : here_max;
-  const float shift = now > -infinity ? now : 0.0F;
-  const Vec minus_shift = set1(-shift), scale = set1(block.scale);
-  Vec total = set1(0.0F);
-  for (int j = 0; j < padded; j += lanes) {
-    const Vec p = exp(fma(load(scores + j), scale, minus_shift));
-    total = total + p;
-    if constexpr (in_pairs<Element>) {
-      store(reinterpret_cast<Bf16*>(scratch.p) + row * 2 * decode_keys + j, p);
-    } else {
-      store(scores + j, p);
-    }
-  }
-  float shrink = 1.0F;
-  if (now > before) {
-    const Vec factor = exp(set1(before - shift));
-    shrink = first_lane(factor);
-    float* acc = scratch.acc + row * block.v_dim;
-    for_lanes(block.v_dim,
-              [&](int64_t x, auto n) { store(acc + x, load(acc + x, n) * factor, n); });
-  }
-  scratch.max[row] = now;
-  scratch.sum[row] = scratch.sum[row] * shrink + sum(total);
 }
 
 // Elements that a pass over the values takes: `output_vectors` vectors.
@@ -236,7 +171,7 @@ void add_values(const char* p, int rows, const Rows<Element>& values, float* acc
   const int count = values.count;
   constexpr bool pairs = in_pairs<Element>;
   constexpr int step = pairs ? 2 : 1;
-  constexpr int64_t p_stride = decode_keys * 4;
+  constexpr int64_t p_stride = tile_keys * 4;
   // Unrolled by name wherever sums are touched: an index that is not constant would put them, and
   // each step's stores, into memory.
   Vec sums[tile_height][output_vectors];
@@ -284,7 +219,7 @@ void add_values(const char* p, int rows, const Rows<Element>& values, float* acc
 
 template <class Element>
 void begin_with(const QueryBlock* blocks, int count, float* memory) {
-  const Scratch scratch(blocks[0], memory);
+  const DecodeScratch scratch(blocks[0], memory);
   const int64_t d = blocks[0].head_dim;
   int row = 0;
   for (int b = 0; b < count; ++b) {
@@ -297,9 +232,9 @@ void begin_with(const QueryBlock* blocks, int count, float* memory) {
         store(to + at, load_step(from + x, d - x));
       }
       scratch.max[row] = -infinity;
-      scratch.sum[row] = 0.0F;
     }
   }
+  store_zeros(scratch.sum, row * 16);
   store_zeros(scratch.acc, row * blocks[0].v_dim);
 }
 
@@ -330,7 +265,7 @@ Rows<Element> values_of(const KeyRun& run, int64_t begin, int count, int64_t hal
 template <class Element>
 void visit_with(const QueryBlock* blocks, int block_count, const KeyRun* runs, const KeyRun* next,
                 float* memory) {
-  const Scratch scratch(blocks[0], memory);
+  const DecodeScratch scratch(blocks[0], memory);
   const int64_t d = blocks[0].head_dim, v_dim = blocks[0].v_dim;
   Fetch nothing;
   for (int64_t done = 0; done < runs[0].count; done += decode_keys) {
@@ -343,14 +278,15 @@ void visit_with(const QueryBlock* blocks, int block_count, const KeyRun* runs, c
       for (int r = 0; r < rows; r += tile_height) {
         score_rows(scratch.q + (row + r) * scratch.q_stride, scratch.q_stride,
                    rows - r < tile_height ? rows - r : tile_height, keys,
-                   scratch.scores + (row + r) * decode_keys, r == 0 ? values : nothing);
+                   scratch.scores + (row + r) * tile_keys, r == 0 ? values : nothing);
       }
       for (int lane = 0; lane < rows; ++lane, ++row) {
-        soften_row<Element>(blocks[b], lane, runs[b], done, count, scratch, row);
+        const Visible seen(blocks[b], lane, runs[b].first + done, 0, count);
+        soften_row<false, Element>(blocks[b], seen, count, scratch, row);
       }
     }
     const bool last = done + count == runs[0].count;
-    const auto* p = reinterpret_cast<const char*>(in_pairs<Element> ? scratch.p : scratch.scores);
+    const auto* p = reinterpret_cast<const char*>(scratch.scores);
     Fetch next_keys;
     for (int64_t x = 0; x < v_dim;) {
       const int64_t half = x / d, in_half = x - half * d;
@@ -364,7 +300,7 @@ void visit_with(const QueryBlock* blocks, int block_count, const KeyRun* runs, c
       const auto add =
           width == output_columns ? add_values<true, Element> : add_values<false, Element>;
       for (int r = 0; r < row; r += tile_height) {
-        add(p + r * decode_keys * 4, row - r < tile_height ? row - r : tile_height, values,
+        add(p + r * tile_keys * 4, row - r < tile_height ? row - r : tile_height, values,
             scratch.acc + r * v_dim + x, v_dim, r == 0 ? next_keys : nothing);
       }
       x += width;
@@ -381,21 +317,166 @@ void visit(const QueryBlock* blocks, int count, const KeyRun* runs, const KeyRun
   }
 }
 
+// c (rows, 64) = or += a (rows, units) b (units, 64): `rows` at most tile_height.
+template <bool pairs, bool add, int rows>
+void multiply_wide(const char* a, int64_t a_row, const float* b, int64_t units, float* c,
+                   int64_t c_stride) {
+  constexpr int vectors = 4;
+  for (int column = 0; column < KvTile::block_columns; column += vectors * lanes) {
+    Vec sums[rows][vectors];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+      for (int n = 0; n < vectors; ++n) {
+        sums[r][n] = add ? load(c + r * c_stride + column + n * lanes) : set1(0.0F);
+      }
+    }
+    const float* row = b + column;
+    for (int64_t u = 0; u < units; ++u, row += KvTile::block_columns) {
+      Vec across[vectors];
+#pragma GCC unroll 4
+      for (int n = 0; n < vectors; ++n) {
+        across[n] = load(row + n * lanes);
+      }
+#pragma GCC unroll 4
+      for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+        for (int n = 0; n < vectors; ++n) {
+          sums[r][n] = multiply_add<pairs>(a + r * a_row + u * 4, across[n], sums[r][n]);
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+      for (int n = 0; n < vectors; ++n) {
+        store(c + r * c_stride + column + n * lanes, sums[r][n]);
+      }
+    }
+  }
+}
+
+template <bool pairs, bool add>
+void multiply_wide(Broadcast a, int64_t rows, const float* b, int64_t units, float* c,
+                   int64_t c_stride) {
+  for (; rows >= tile_height; rows -= tile_height) {
+    multiply_wide<pairs, add, tile_height>(a.at, a.row, b, units, c, c_stride);
+    a.at += tile_height * a.row;
+    c += tile_height * c_stride;
+  }
+  if (rows == 3) {
+    multiply_wide<pairs, add, 3>(a.at, a.row, b, units, c, c_stride);
+  } else if (rows == 2) {
+    multiply_wide<pairs, add, 2>(a.at, a.row, b, units, c, c_stride);
+  } else if (rows == 1) {
+    multiply_wide<pairs, add, 1>(a.at, a.row, b, units, c, c_stride);
+  }
+}
+
+// c (rows, width) = or += a b, where b is `units` rows of a tile.
+template <bool add, class Element>
+SAMBAY_INLINE void tile_product(Broadcast a, int64_t rows, const Element* b, int64_t units,
+                                int64_t width, float* widened, float* c, int64_t c_stride) {
+  constexpr bool pairs = in_pairs<Element>;
+  if constexpr (pairs || sizeof(Element) == sizeof(float)) {
+    const auto* from = reinterpret_cast<const float*>(b);
+    if (width == KvTile::block_columns) {
+      multiply_wide<pairs, add>(a, rows, from, units, c, c_stride);
+    } else {
+      product<pairs>(a, rows, from, width, units, c, c_stride, width, add);
+    }
+  } else {
+    for (int64_t u = 0; u < units; u += widened_units) {
+      const int64_t some = units - u < widened_units ? units - u : widened_units;
+      widen_pairs(b + u * 2 * width, some, width, widened);
+      product<false>({a.at + u * 2 * 4, a.row, a.step}, rows, widened, width, 2 * some, c, c_stride,
+                     width, add || u > 0);
+    }
+  }
+}
+
+// Lines of values that are asked for before the softmax of a row, which reads nothing: the stream
+// from memory would stop meanwhile.
+constexpr int fetched_lines = 12;
+
+// Keys [begin, count) of a tile at position `tile`. keys[b], of block b.
+template <class Element>
+void visit_tile(const QueryBlock* blocks, int block_count, const Element* const* keys,
+                const Element* values, int64_t half_stride, int64_t tile, int64_t begin, int count,
+                const DecodeScratch& scratch) {
+  const KvTile layout(blocks[0].dtype, blocks[0].head_dim, block_count);
+  const int64_t d = blocks[0].head_dim, v_dim = blocks[0].v_dim;
+  const auto soften = count == tile_keys ? soften_row<true, Element> : soften_row<false, Element>;
+  Fetch fetch(values, layout.value_elements(), layout.value_elements(), block_count);
+  int row = 0;
+  for (int b = 0; b < block_count; ++b) {
+    const int rows = blocks[b].rows();
+    tile_product<false>({reinterpret_cast<const char*>(scratch.q + row * scratch.q_stride),
+                         scratch.q_stride * 4, 4},
+                        rows, keys[b], (d + layout.unit - 1) / layout.unit, tile_keys,
+                        scratch.widened, scratch.scores + row * tile_keys, tile_keys);
+    for (int lane = 0; lane < rows; ++lane, ++row) {
+      fetch.lines<fetched_lines, 3>();
+      soften(blocks[b], Visible(blocks[b], lane, tile, begin, count), count, scratch, row);
+    }
+  }
+  for (int64_t half = 0; half * d < v_dim; ++half, values += half_stride) {
+    // Beyond head_dim values are zeros: what they are added to may be the next row's sums.
+    for (int64_t x = 0; x < d; x += KvTile::block_columns) {
+      tile_product<true>({reinterpret_cast<const char*>(scratch.scores), tile_keys * 4, 4}, row,
+                         values + x * tile_keys, (count + layout.unit - 1) / layout.unit,
+                         layout.columns(x), scratch.widened, scratch.acc + half * d + x, v_dim);
+    }
+  }
+}
+
+template <class Element>
+void visit_tiles_with(const QueryBlock* blocks, int block_count, const KeyRun* runs,
+                      float* memory) {
+  const DecodeScratch scratch(blocks[0], memory);
+  const KeyRun& run = runs[0];
+  const Element* keys[2];
+  for (int b = 0; b < block_count; ++b) {
+    keys[b] = static_cast<const Element*>(runs[b].k);
+  }
+  const auto* values = static_cast<const Element*>(run.v);
+  const int64_t end = run.first + run.count;
+  int64_t begin = run.first % tile_keys;
+  for (int64_t tile = run.first - begin; tile < end; tile += tile_keys, begin = 0) {
+    visit_tile(blocks, block_count, keys, values, run.v_half_stride, tile, begin,
+               static_cast<int>(end - tile < tile_keys ? end - tile : tile_keys), scratch);
+    for (int b = 0; b < block_count; ++b) {
+      keys[b] += run.k_stride;
+    }
+    values += run.v_stride;
+  }
+}
+
+void visit_tiles(const QueryBlock* blocks, int count, const KeyRun* runs, float* memory) {
+  if (blocks[0].dtype == DType::bf16) {
+    visit_tiles_with<Bf16>(blocks, count, runs, memory);
+  } else {
+    visit_tiles_with<float>(blocks, count, runs, memory);
+  }
+}
+
 void finish(const QueryBlock* blocks, int count, const float* memory,
             const AttentionPartial& partial) {
-  const Scratch scratch(blocks[0], const_cast<float*>(memory));
+  const DecodeScratch scratch(blocks[0], const_cast<float*>(memory));
   int64_t rows = 0;
   for (int b = 0; b < count; ++b) {
     rows += blocks[b].rows();
   }
   copy_row(scratch.max, rows, partial.max);
-  copy_row(scratch.sum, rows, partial.sum);
+  for (int64_t row = 0; row < rows; ++row) {
+    partial.sum[row] = sum(load(scratch.sum + row * 16));
+  }
   copy_row(scratch.acc, rows * blocks[0].v_dim, partial.acc);
 }
 
 }  // namespace
 
 extern const AttentionDecodeKernels attention_decode_kernels;
-const AttentionDecodeKernels attention_decode_kernels = {begin, visit, finish};
+const AttentionDecodeKernels attention_decode_kernels = {begin, visit, visit_tiles, finish};
 
 }  // namespace sambay::ops::SAMBAY_ISA_NAMESPACE

@@ -116,9 +116,25 @@ void mask_scores(const QueryBlock& block, int64_t first_key, int count, float* s
   }
 }
 
-template <class Element>
-void visit_with(const QueryBlock& block, const KeyRun& run, float* memory) {
+// Takes in `count` keys from position `first` on. keys(): they as a broadcast operand;
+// add_values(half, probabilities, units, acc) adds the sums over their values to acc (d, 64).
+template <class Element, class Keys, class AddValues>
+SAMBAY_INLINE void visit_block(const QueryBlock& block, const Scratch& scratch, int64_t first,
+                               int count, Keys keys, AddValues add_values) {
   constexpr bool pairs = in_pairs<Element>;
+  const int64_t d = block.head_dim;
+  product<pairs>(keys(), count, scratch.queries, attention_lanes, units_of<Element>(d),
+                 scratch.scores, attention_lanes, block.width(), false);
+  mask_scores(block, first, count, scratch.scores);
+  softmax<pairs>(block, count, scratch);
+  for (int64_t half = 0; half * d < block.v_dim; ++half) {
+    add_values(half, pairs ? scratch.paired : scratch.scores, pairs ? (count + 1) / 2 : count,
+               scratch.acc + half * d * attention_lanes);
+  }
+}
+
+template <class Element>
+void visit_rows(const QueryBlock& block, const KeyRun& run, float* memory) {
   const Scratch scratch(block, memory);
   const int64_t d = block.head_dim;
   // Blocks of like sizes, rather than full ones and a sliver; even, since keys come in pairs.
@@ -128,18 +144,53 @@ void visit_with(const QueryBlock& block, const KeyRun& run, float* memory) {
     const int count = static_cast<int>(run.count - done < size ? run.count - done : size);
     const Element* k = static_cast<const Element*>(run.k) + done * run.k_stride;
     const Element* v = static_cast<const Element*>(run.v) + done * run.v_stride;
-    product<pairs>(broadcast_rows(k, run.k_stride, d, count, scratch.keys), count, scratch.queries,
-                   attention_lanes, units_of<Element>(d), scratch.scores, attention_lanes,
-                   block.width(), false);
-    mask_scores(block, run.first + done, count, scratch.scores);
-    softmax<pairs>(block, count, scratch);
-    for (int64_t half = 0; half * d < block.v_dim; ++half) {
-      product<pairs>(
-          broadcast_columns(v + half * run.v_half_stride, run.v_stride, d, count, scratch.values),
-          d, pairs ? scratch.paired : scratch.scores, attention_lanes,
-          pairs ? (count + 1) / 2 : count, scratch.acc + half * d * attention_lanes,
-          attention_lanes, block.width(), true);
-    }
+    visit_block<Element>(
+        block, scratch, run.first + done, count,
+        [&] { return broadcast_rows(k, run.k_stride, d, count, scratch.keys); },
+        [&](int64_t half, const float* p, int64_t units, float* acc) {
+          product<in_pairs<Element>>(broadcast_columns(v + half * run.v_half_stride, run.v_stride,
+                                                       d, count, scratch.values),
+                                     d, p, attention_lanes, units, acc, attention_lanes,
+                                     block.width(), true);
+        });
+  }
+}
+
+template <class Element>
+void visit_tiles(const QueryBlock& block, const KeyRun& run, float* memory) {
+  static_assert(tile_keys == attention_keys);
+  const Scratch scratch(block, memory);
+  const int64_t d = block.head_dim;
+  const KvTile layout(block.dtype, d, 1);
+  const auto* k = static_cast<const Element*>(run.k);
+  const auto* v = static_cast<const Element*>(run.v);
+  // A pair's first key may lie before the run; then the window hides it.
+  int64_t begin = run.first % tile_keys / 2 * 2;
+  for (int64_t tile = run.first - run.first % tile_keys; tile < run.first + run.count;
+       tile += tile_keys, k += run.k_stride, v += run.v_stride, begin = 0) {
+    const int64_t left = run.first + run.count - tile;
+    const int count = static_cast<int>((left < tile_keys ? left : tile_keys) - begin);
+    visit_block<Element>(
+        block, scratch, tile + begin, count,
+        [&] { return broadcast_tile_keys(k, begin, d, scratch.keys); },
+        [&](int64_t half, const float* p, int64_t units, float* acc) {
+          for (int64_t x = 0; x < d; x += KvTile::block_columns) {
+            product<in_pairs<Element>>(
+                broadcast_tile_values(v + half * run.v_half_stride + x * tile_keys, begin,
+                                      layout.columns(x), scratch.values),
+                d - x < KvTile::block_columns ? d - x : KvTile::block_columns, p, attention_lanes,
+                units, acc + x * attention_lanes, attention_lanes, block.width(), true);
+          }
+        });
+  }
+}
+
+template <class Element>
+void visit_with(const QueryBlock& block, const KeyRun& run, float* memory) {
+  if (run.tiled) {
+    visit_tiles<Element>(block, run, memory);
+  } else {
+    visit_rows<Element>(block, run, memory);
   }
 }
 

@@ -105,6 +105,48 @@ SAMBAY_INLINE Broadcast broadcast_columns(const Element* from, int64_t stride, i
   }
 }
 
+// `rows` rows of `width` pairs of bf16 as twice as many rows of floats: each pair's two under each
+// other.
+SAMBAY_INLINE void widen_pairs(const Bf16* from, int64_t rows, int64_t width, float* to) {
+  for (int64_t r = 0; r < rows; ++r, from += 2 * width, to += 2 * width) {
+    for (int64_t x = 0; x < width; ++x) {
+      uint32_t pair;
+      __builtin_memcpy(&pair, from + 2 * x, sizeof pair);
+      const uint32_t first = pair << 16, second = pair & 0xffff0000U;
+      __builtin_memcpy(to + x, &first, sizeof first);
+      __builtin_memcpy(to + width + x, &second, sizeof second);
+    }
+  }
+}
+
+// Keys of a tile from key `begin` on as the broadcast operand of a sum over dim, as broadcast_rows
+// has it; `copy` (dim rounded up to even, 64) floats if need be.
+template <class Element>
+SAMBAY_INLINE Broadcast broadcast_tile_keys(const Element* keys, int64_t begin, int64_t dim,
+                                            float* copy) {
+  const void* from = keys;
+  if constexpr (sizeof(Element) != sizeof(float) && !in_pairs<Element>) {
+    widen_pairs(keys, (dim + 1) / 2, tile_keys, copy);
+    from = copy;
+  }
+  return {static_cast<const char*>(from) + begin * 4, 4, tile_keys * 4};
+}
+
+// A block of `width` columns of their values as the broadcast operand of a sum over the keys, as
+// broadcast_columns has it; `begin` is even if Elements come in pairs. `copy` (64, width) floats if
+// need be.
+template <class Element>
+SAMBAY_INLINE Broadcast broadcast_tile_values(const Element* values, int64_t begin, int64_t width,
+                                              float* copy) {
+  const void* from = values;
+  if constexpr (sizeof(Element) != sizeof(float) && !in_pairs<Element>) {
+    widen_pairs(values, tile_keys / 2, width, copy);
+    from = copy;
+  }
+  const int64_t unit = in_pairs<Element> ? 2 : 1;
+  return {static_cast<const char*>(from) + begin / unit * width * 4, 4, width * 4};
+}
+
 // Which keys of a block a lane sees: those at offsets j with after < j < before.
 struct VisibleKeys {
   bool all = true;

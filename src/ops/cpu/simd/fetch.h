@@ -10,7 +10,7 @@ namespace {
 
 // Walks the lines of rows that are wanted next, a few with each step of the work at hand, whatever
 // the order in which that work goes: memory answers addresses in order several times as fast as it
-// does jumps. Into L2, which can wait for more lines at once than L1.
+// does jumps. Into L2 (locality 2), which can wait for more lines at once than L1, or into L1 (3).
 struct Fetch {
   static constexpr int64_t line = 64;
 
@@ -32,14 +32,14 @@ struct Fetch {
     row_end_ = at_ + row_bytes_;
   }
 
-  template <int count>
+  template <int count, int locality = 2>
   [[gnu::always_inline]] void lines() {
     if (rows_ <= 0) {
       return;
     }
 #pragma GCC unroll 16
     for (int i = 0; i < count; ++i) {
-      __builtin_prefetch(at_ + i * line, 0, 2);
+      __builtin_prefetch(at_ + i * line, 0, locality);
     }
     at_ += count * line;
     if (at_ >= row_end_) {

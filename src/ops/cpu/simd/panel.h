@@ -52,25 +52,34 @@ constexpr int tile_rows = 6, tile_vectors = 2;
 template <bool pairs, int rows, int vectors>
 SAMBAY_INLINE void tile(Broadcast a, const float* b, int64_t b_stride, int64_t steps, float* c,
                         int64_t c_stride, bool add) {
+  // Unrolled by name wherever sums are touched: an index that is not constant would put them into
+  // memory.
   Vec sums[rows][vectors];
+#pragma GCC unroll 8
   for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 8
     for (int n = 0; n < vectors; ++n) {
       sums[i][n] = add ? load(c + i * c_stride + n * lanes) : set1(0.0F);
     }
   }
   for (int64_t u = 0; u < steps; ++u) {
     Vec across[vectors];
+#pragma GCC unroll 8
     for (int n = 0; n < vectors; ++n) {
       across[n] = load(b + u * b_stride + n * lanes);
     }
     const char* down = a.at + u * a.step;
+#pragma GCC unroll 8
     for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 8
       for (int n = 0; n < vectors; ++n) {
         sums[i][n] = multiply_add<pairs>(down + i * a.row, across[n], sums[i][n]);
       }
     }
   }
+#pragma GCC unroll 8
   for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 8
     for (int n = 0; n < vectors; ++n) {
       store(c + i * c_stride + n * lanes, sums[i][n]);
     }

@@ -24,7 +24,8 @@
 // Every level offers, besides `lanes` and `Vec`:
 //   set1; load, store (float, Bf16); load_n, store_n (the first n lanes, 0 <= n <= lanes, the
 //   others read as zero); + - * /; fma(a, b, c) = a b + c, fnma(a, b, c) = c - a b; min, max (the
-//   second operand when one is NaN); sqrt; round (to nearest even); abs; less_than, select;
+//   second operand when one is NaN); sqrt; round (to nearest even); abs; less_than, any,
+//   select;
 //   scale2(x, n) = x 2^n for whole n, scale2_normal (neither x nor the result denormal);
 //   split (mantissa in [sqrt(1/2), sqrt(2)) and exponent); sum and max_lane over the lanes in one
 //   fixed order; store_sums (the sums of four vectors at once).

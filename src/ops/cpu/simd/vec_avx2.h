@@ -116,6 +116,9 @@ SAMBAY_INLINE Vec scale2_normal(Vec a, Vec n) {
 SAMBAY_INLINE Mask less_than(Vec a, Vec b) {
   return {_mm256_cmp_ps(a.v, b.v, _CMP_LT_OQ)};
 }
+SAMBAY_INLINE bool any(Mask m) {
+  return _mm256_movemask_ps(m.m) != 0;
+}
 SAMBAY_INLINE Vec select(Mask m, Vec yes, Vec no) {
   return {_mm256_blendv_ps(no.v, yes.v, m.m)};
 }

@@ -104,6 +104,9 @@ SAMBAY_INLINE Vec scale2_normal(Vec a, Vec n) {
 SAMBAY_INLINE Mask less_than(Vec a, Vec b) {
   return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ)};
 }
+SAMBAY_INLINE bool any(Mask m) {
+  return m.m != 0;
+}
 SAMBAY_INLINE Vec select(Mask m, Vec yes, Vec no) {
   return {_mm512_mask_blend_ps(m.m, no.v, yes.v)};
 }

@@ -85,6 +85,9 @@ SAMBAY_INLINE Vec fma(Vec a, Vec b, Vec c) {
 SAMBAY_INLINE Vec fnma(Vec a, Vec b, Vec c) {
   return fma(Vec{-a.v}, b, c);
 }
+SAMBAY_INLINE bool any(Mask m) {
+  return (m.m[0] | m.m[1] | m.m[2] | m.m[3]) != 0;
+}
 SAMBAY_INLINE Vec select(Mask m, Vec yes, Vec no) {
   return {(Float4)((m.m & (Int4)yes.v) | (~m.m & (Int4)no.v))};
 }
