@@ -18,7 +18,7 @@ namespace {
 
 // Where few queries meet many keys, the keys are cut here; where queries are many, they are enough
 // to share. A matter of the segment alone, so that the bits depend on nothing else.
-constexpr int64_t chunk_keys = 1024;
+constexpr int64_t chunk_keys = 2048;
 constexpr int64_t tasks_per_thread = 4;     // that keep threads evenly busy
 constexpr int64_t max_decoding_heads = 32;  // key heads of a task
 

@@ -12,7 +12,7 @@ constexpr float infinity = __builtin_inff();
 struct DecodeScratch {
   float* q;        // (rows, q_stride): units of bf16 or floats, zeros behind head_dim
   float* scores;   // (rows, tile_keys), then the probabilities as the products take them
-  float* max;      // (rows)
+  float* max;      // (rows), of scores times log2(e) scale      // (rows)
   float* sum;      // (rows, 16): a sum in each lane
   float* acc;      // (rows, v_dim), and room behind it for what is added to padding
   float* widened;  // part of a tile
@@ -53,7 +53,7 @@ void soften_row(const QueryBlock& block, const Visible& seen, int count,
   for (int64_t j = seen.end > 0 ? seen.end : 0; j < padded; ++j) {
     scores[j] = -infinity;
   }
-  const Vec scale = set1(block.scale);
+  const Vec scale = set1(block.scale * 1.44269504088896341F);  // powers of two are cheaper
   Vec top = load(scores);
 #pragma GCC unroll 4
   for (int j = lanes; j < padded; j += lanes) {
@@ -64,18 +64,22 @@ void soften_row(const QueryBlock& block, const Visible& seen, int count,
   // Few tiles have a new maximum.
   if (any(less_than(set1(maximum), top * scale))) {
     const float now = max_lane(top * scale);
-    const Vec shrink = exp(set1(maximum - now));
+    const Vec shrink = exp2_decay(set1(maximum - now));
     maximum = now;
     store(sum, load(sum) * shrink);
     float* acc = scratch.acc + row * block.v_dim;
     for_lanes(block.v_dim,
               [&](int64_t x, auto n) { store(acc + x, load(acc + x, n) * shrink, n); });
   }
-  const Vec minus_shift = set1(maximum > -infinity ? -maximum : 0.0F);
+  if (maximum == -infinity) {  // no key yet
+    store_zeros(scores, padded);
+    return;
+  }
+  const Vec minus_shift = set1(-maximum);
   Vec total = load(sum);
 #pragma GCC unroll 4
   for (int j = 0; j < padded; j += lanes) {
-    const Vec p = exp(fma(load(scores + j), scale, minus_shift));
+    const Vec p = exp2_decay(fma(load(scores + j), scale, minus_shift));
     total = total + p;
     if constexpr (in_pairs<Element>) {
       store(reinterpret_cast<Bf16*>(scores) + j, p);  // over scores that were read
