@@ -161,6 +161,19 @@ Paged paged(const Tensor& k, const Tensor& v, int64_t page) {
   return out;
 }
 
+// One sequence's queries in chunks of 1 to some hundred.
+Tensor in_chunks(const Problem& p, const Tensor& q, const KvSpans& keys) {
+  const Tensor out = Tensor::empty(p.out_shape(), q.dtype());
+  for (int64_t begin = 0, rows = 1; begin < q.dim(0); begin += rows, rows = rows % 90 * 3 + 1) {
+    rows = std::min<int64_t>(rows, q.dim(0) - begin);
+    Segments chunk;
+    chunk.add(rows, begin);
+    attention(q.slice(0, begin, begin + rows), chunk, keys, p.options(),
+              out.slice(0, begin, begin + rows));
+  }
+  return out;
+}
+
 TEST(Attention, ChunksOverPagesEqualTheWhole) {
   for (const bool paired : {false, true}) {
     for (const int64_t window : {0, 50}) {
@@ -173,15 +186,7 @@ TEST(Attention, ChunksOverPagesEqualTheWhole) {
         for_each_isa([&](const std::string&) {
           for (const int64_t page : {7, 64, 150}) {
             const Paged cache = paged(in.k, in.v, page);
-            const Tensor out = Tensor::empty(p.out_shape(), dtype);
-            for (int64_t begin = 0, rows = 1; begin < 150;
-                 begin += rows, rows = rows % 90 * 3 + 1) {
-              rows = std::min<int64_t>(rows, 150 - begin);
-              Segments chunk;
-              chunk.add(rows, begin);
-              attention(in.q.slice(0, begin, begin + rows), chunk, cache.spans, p.options(),
-                        out.slice(0, begin, begin + rows));
-            }
+            const Tensor out = in_chunks(p, in.q, cache.spans);
             expect_close(out, expected.out, forward_bound(dtype), text(p, dtype));
           }
         });
@@ -234,14 +239,7 @@ TEST(Attention, TilesServeWhatRowsDo) {
         const Result expected = forward(p, in_double(in));
         for_each_isa([&](const std::string&) {
           const Tiled cache = tiled(in.k, in.v, map.tile_heads(), 2 * tile_keys);
-          const Tensor out = Tensor::empty(p.out_shape(), dtype);
-          for (int64_t begin = 0, rows = 1; begin < 203; begin += rows, rows = rows % 90 * 3 + 1) {
-            rows = std::min<int64_t>(rows, 203 - begin);
-            Segments chunk;
-            chunk.add(rows, begin);
-            attention(in.q.slice(0, begin, begin + rows), chunk, cache.spans, p.options(),
-                      out.slice(0, begin, begin + rows));
-          }
+          const Tensor out = in_chunks(p, in.q, cache.spans);
           expect_close(out, expected.out, forward_bound(dtype), text(p, dtype));
         });
       }

@@ -67,7 +67,7 @@ class Forward {
 
     for_each_task(tasks, scratch + partial_floats(), arena, [&](int64_t i, float* memory) {
       const Task& task = task_list[i];
-      // finish(k_head, partial) gives the result of that head, or of the pair that it begins.
+      // finish(partial) writes the result of a key head, or of the pair that it begins.
       const auto take = [&](int64_t k_head, auto finish) {
         const int64_t slot = task.slot + (k_head - task.k_head) * task.chunks + task.chunk;
         const AttentionPartial result =

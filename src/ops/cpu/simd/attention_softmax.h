@@ -12,7 +12,7 @@ constexpr float infinity = __builtin_inff();
 struct DecodeScratch {
   float* q;        // (rows, q_stride): units of bf16 or floats, zeros behind head_dim
   float* scores;   // (rows, tile_keys), then the probabilities as the products take them
-  float* max;      // (rows), of scores times log2(e) scale      // (rows)
+  float* max;      // (rows), of scores times scale and log2(e)
   float* sum;      // (rows, 16): a sum in each lane
   float* acc;      // (rows, v_dim), and room behind it for what is added to padding
   float* widened;  // part of a tile
