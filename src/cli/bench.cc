@@ -147,6 +147,17 @@ void add_prefill_options(CLI::App& command, BenchOptions& options) {
   add_chunk_option(command, options);
 }
 
+void add_long_options(CLI::App& command, BenchOptions& options) {
+  options.tokens = 40000;
+  add_model_options(command, options);
+  command.add_option("--tokens", options.tokens, "Tokens generated")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--windows", options.windows, "Lines of the table")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
 void add_survey_options(CLI::App& command, BenchOptions& options) {
   const SurveyOptions all;
   options.preset = {.name = "phi4miniflash"};  // at its own depth, the published one
@@ -215,6 +226,8 @@ constexpr Measurement measurements[] = {
      run_decode},
     {"prefill", "Time and memory of a prompt, beside the matrix peak", "--tokens 2048",
      add_prefill_options, run_prefill},
+    {"long", "One long generation: time and memory as it grows", "--depth 8 --tokens 40000",
+     add_long_options, run_long},
     {"survey", "Load time, memory, prompts and decoding: all in one table",
      "--prompts 512,2048 --batches 1", add_survey_options, run_survey},
     {"train", "Time of an optimiser step, beside the matrix peak", "--depth 8 --width 704",

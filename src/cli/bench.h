@@ -17,7 +17,7 @@ struct BenchOptions {
   PresetOptions preset{.name = "sambay"};
   std::vector<int64_t> positions = {1024};
   int bits = 0;
-  int64_t batch = 1, tokens = 2048, chunk = 512, rows = 1, row_length = 2048;
+  int64_t batch = 1, tokens = 2048, windows = 20, chunk = 512, rows = 1, row_length = 2048;
   std::string other = "transformer";
   double memory_gib = 8;
   int64_t prompt = 2000, generated = 32000, max_batch = 0;
@@ -42,5 +42,6 @@ void deliver(const nlohmann::json& report, const BenchOptions& options, const Co
 void run_decode(const BenchOptions& options, const Common& common);
 void run_prefill(const BenchOptions& options, const Common& common);
 void run_survey(const BenchOptions& options, const Common& common);
+void run_long(const BenchOptions& options, const Common& common);
 
 }  // namespace sambay::cli

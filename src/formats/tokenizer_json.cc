@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/files.h"
 #include "base/json_fields.h"
 
 namespace sambay {
@@ -385,7 +384,8 @@ TokenizerSpec parse_tokenizer_json(std::string_view json, std::string_view tag) 
 }
 
 TokenizerSpec read_tokenizer_json(const std::filesystem::path& path) {
-  return parse_tokenizer_json(MappedFile(path).text(), path.string());
+  const Json root = read_json(path);
+  return Reader(root, path.string()).read();
 }
 
 std::string to_tokenizer_json(const TokenizerSpec& spec) {

@@ -1,30 +1,12 @@
 #include "perf/generation.h"
 
 #include <algorithm>
-#include <fstream>
-#include <string>
 
 #include "model/dry_run.h"
+#include "perf/resident.h"
 
 namespace sambay {
 namespace {
-
-// The most memory that the process held since the last restart of the count (Linux).
-void restart_resident_peak() {
-  std::ofstream("/proc/self/clear_refs") << "5";
-}
-
-size_t resident_peak() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    if (word == "VmHWM:") {
-      size_t kib = 0;
-      status >> kib;
-      return kib << 10;
-    }
-  }
-  return 0;
-}
 
 Bound nearer_bound(const Cost& cost, double seconds, double reads, double peak) {
   const double bytes = read_bytes(cost);

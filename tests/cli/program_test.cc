@@ -81,6 +81,7 @@ TEST_F(Program, EveryCommandHasHelpWithAnExample) {
                               "bench decode",
                               "bench positions",
                               "bench prefill",
+                              "bench long",
                               "bench survey",
                               "bench train",
                               "bench throughput"}) {
@@ -306,6 +307,16 @@ TEST_F(Program, BenchStatesTheMachineTheModelAndEachStep) {
   EXPECT_EQ(report["steps"][1]["batch"], 2);
   EXPECT_GT(report["steps"][1]["share_of_read_bandwidth"], 0);
   EXPECT_EQ(nlohmann::json::parse(read_text(folder_ / "bench.json")), report);
+}
+
+TEST_F(Program, BenchLongComparesEachWindowWithTheFirst) {
+  make_model();
+  const std::string command = "bench long --model {}/model --tokens 30 --windows 3 --seconds 0";
+  const auto report = json(command);
+  ASSERT_EQ(report["windows"].size(), 3U);
+  EXPECT_EQ(report["windows"][2]["end"], 30);
+  EXPECT_GT(report["windows"][2]["bytes_per_token"], report["windows"][0]["bytes_per_token"]);
+  EXPECT_THAT(run(command).out, HasSubstr("20 -     30"));
 }
 
 TEST_F(Program, BenchSurveyPutsEveryFigureBesideItsCeiling) {

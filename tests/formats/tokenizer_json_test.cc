@@ -2,11 +2,13 @@
 
 #include <gmock/gmock.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
 #include "support/fault.h"
+#include "support/temp_dir.h"
 
 namespace sambay {
 namespace {
@@ -164,6 +166,15 @@ TEST(TokenizerJson, EveryByteNeedsAToken) {
   Json json = minimal();
   json["model"]["vocab"].erase("Ġ");
   EXPECT_EQ(refusal(json.dump()), "[t.json: model.vocab] no token for byte 0x20");
+}
+
+TEST(TokenizerJson, AnEnormousFileIsRefusedUnread) {
+  const testing::TempDir folder;
+  const auto file = folder / "tokenizer.json";
+  std::ofstream(file) << "{";
+  std::filesystem::resize_file(file, 200'000'000);  // sparse
+  EXPECT_EQ(testing::fault([&] { read_tokenizer_json(file); }),
+            "[" + file.string() + "] 200000000 bytes: expected at most 100000000");
 }
 
 TEST(TokenizerJson, DeepNestingIsAnError) {

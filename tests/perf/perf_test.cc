@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "model/dry_run.h"
+#include "perf/long_generation.h"
 #include "perf/survey.h"
 #include "perf/throughput.h"
 #include "perf/training.h"
@@ -167,6 +168,28 @@ TEST(Survey, LeavesOutWhatIsNotAskedFor) {
       rig, {.prompts = {}, .positions = {}, .batches = {1}, .chunk = 32, .perf = quick}, ceilings);
   EXPECT_TRUE(survey.prompts.empty());
   EXPECT_TRUE(survey.steps.empty());
+}
+
+TEST(LongGeneration, WindowsCoverTheTokensAndReadMoreAsTheCacheGrows) {
+  Rig rig(tiny("sambay"), bf16);
+  int64_t heard = 0;
+  const auto windows =
+      measure_long_generation(rig, 601, 3, quick, [&](int64_t done) { heard = done; });
+  EXPECT_EQ(heard, 601);
+  ASSERT_EQ(windows.size(), 3U);
+  int64_t at = 0;
+  double bytes = 0;
+  for (const GenerationWindow& window : windows) {
+    EXPECT_EQ(window.begin, at);
+    EXPECT_GT(window.seconds, 0);
+    EXPECT_GT(window.memory_seconds, 0);
+    EXPECT_GT(window.bytes_per_token(), bytes);
+    EXPECT_EQ(window.state_bytes,
+              state_bytes(rig.decoder().state_spec(rig.precision()), window.end));
+    at = window.end;
+    bytes = window.bytes_per_token();
+  }
+  EXPECT_EQ(at, 601);
 }
 
 TEST(Training, AStepIsTimedAndPriced) {
