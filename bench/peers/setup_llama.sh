@@ -15,7 +15,7 @@ if [ ! -d "$package" ]; then
   rm "$package.tar.gz"
 fi
 [ -d venv ] || python3 -m venv venv
-venv/bin/pip install --quiet numpy "./$package/vendor/llama.cpp/gguf-py"
+venv/bin/python -m pip install --quiet numpy "./$package/vendor/llama.cpp/gguf-py"
 
 # As its own documentation builds it for the CPU; nothing that is not used is built.
 cmake -S "$package/vendor/llama.cpp" -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DGGML_NATIVE=ON -DGGML_OPENMP=ON \
