@@ -35,6 +35,7 @@ nlohmann::json machine_json(const ops::Ceilings& ceilings);
 nlohmann::json timing_json(const Timing& timing);
 nlohmann::json model_json(const ModelConfig& config, int64_t parameters,
                           const BenchOptions& options);
+nlohmann::json model_json(Rig& rig, const BenchOptions& options);
 // The report goes to --out as JSON, and to the terminal as JSON or as `text` prints it.
 void deliver(const nlohmann::json& report, const BenchOptions& options, const Common& common,
              const std::function<void()>& text);

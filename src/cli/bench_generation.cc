@@ -44,10 +44,6 @@ Json memory_json(const PrefillSpeed& speed) {
           {"resident_bytes", speed.resident_bytes}};
 }
 
-Json model_json(Rig& rig, const BenchOptions& options) {
-  return model_json(rig.decoder().config(), rig.decoder().params().elements(), options);
-}
-
 std::string bytes_text(size_t bytes) {
   return short_bytes(static_cast<double>(bytes));
 }

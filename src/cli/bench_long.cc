@@ -51,10 +51,9 @@ void run_long(const BenchOptions& options, const Common& common) {
   for (const GenerationWindow& window : windows) {
     rows.push_back(window_json(window));
   }
-  const ModelConfig& config = rig->decoder().config();
   const Json report = {{"command", "long"},
                        {"machine", machine_json(ceilings.best())},
-                       {"model", model_json(config, rig->decoder().params().elements(), options)},
+                       {"model", model_json(*rig, options)},
                        {"windows", rows}};
   deliver(report, options, common, [&] { print_windows(windows); });
 }

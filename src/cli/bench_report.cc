@@ -60,6 +60,10 @@ Json model_json(const ModelConfig& config, int64_t parameters, const BenchOption
           {"quantization", name(config.quantization)}};
 }
 
+Json model_json(Rig& rig, const BenchOptions& options) {
+  return model_json(rig.decoder().config(), rig.decoder().params().elements(), options);
+}
+
 void deliver(const Json& report, const BenchOptions& options, const Common& common,
              const std::function<void()>& text) {
   if (!options.out.empty()) {

@@ -61,7 +61,7 @@ class Forward {
     }
     const Tensor partials = Tensor::empty({slots, partial_floats()}, DType::f32, arena);
     float* slot_memory = partials.data<float>();
-    const int64_t decode_scratch = heads_of_decoding_ / heads_together() * decode_floats();
+    const int64_t decode_scratch = heads_of_decoding_ / options_.map.tile_heads() * decode_floats();
     const int64_t scratch = padded16(
         std::max(attention_forward_scratch(options_.map.head_dim, v_dim_), decode_scratch));
 
@@ -103,12 +103,13 @@ class Forward {
   }
 
   bool decodes(int segment) const {
-    return queries_.rows(segment) * blocks_.group * (options_.map.paired ? 2 : 1) <= decode_rows;
+    return queries_.rows(segment) * blocks_.group * options_.map.tile_heads() <= decode_rows;
   }
 
-  // Key heads that a kernel takes at once: a pair shares its values.
-  int32_t heads_together() const { return options_.map.paired ? 2 : 1; }
-  int32_t heads_together(int segment) const { return decodes(segment) ? heads_together() : 1; }
+  // Key heads that a kernel takes at once: in decoding those that share a tile.
+  int64_t heads_together(int segment) const {
+    return decodes(segment) ? options_.map.tile_heads() : 1;
+  }
   int64_t decode_floats() const {
     return padded16(attention_decode_scratch(options_.map.head_dim, v_dim_));
   }
@@ -123,7 +124,7 @@ class Forward {
     }
     return chunks >= tasks_per_thread * num_threads()
                ? std::min(options_.map.k_heads, max_decoding_heads)
-               : heads_together();
+               : options_.map.tile_heads();
   }
 
   template <class Body>
@@ -198,7 +199,7 @@ class Forward {
   template <class Take>
   void decode(const Task& task, float* memory, Take take) const {
     const AttentionDecodeKernels& kernels = attention_decode_kernels();
-    const int together = heads_together();
+    const auto together = static_cast<int>(options_.map.tile_heads());
     QueryBlock blocks[max_decoding_heads];
     for (int h = 0; h < task.k_heads; ++h) {
       blocks[h] = block_of(task, task.k_head + h);

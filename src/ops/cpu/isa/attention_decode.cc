@@ -467,7 +467,6 @@ void finish(const QueryBlock* blocks, int count, const float* memory,
   for (int b = 0; b < count; ++b) {
     rows += blocks[b].rows();
   }
-
   for (int64_t row = 0; row < rows; ++row) {
     partial.max[row] = scratch.max[row] * 0.693147180559945309F;
     partial.sum[row] = sum(load(scratch.sum + row * 16));
