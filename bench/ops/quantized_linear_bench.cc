@@ -81,6 +81,7 @@ void shapes(benchmark::internal::Benchmark* bench) {
     }
     bench->Args({1, 20480, 2560, bits, 512});
     bench->Args({1, 1280, 2560, bits, 512});
+    bench->Args({1, 256, 2560, bits, 0});  // in the second cache: arithmetic alone
     bench->Args({512, 2560, 10240, bits, 0});
     bench->Args({32, 2560, 10240, bits, 512});
     bench->Args({64, 2560, 10240, bits, 0});

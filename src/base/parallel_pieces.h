@@ -9,10 +9,11 @@
 
 namespace sambay {
 
-// Splits [0, count) into one contiguous range a thread and each range into pieces of `piece`. A
-// thread walks its own range in order, then helps with the others', since memory and neighbours do
-// not serve all cores alike. Calls body(begin, end, range_end): what is walked next is
-// [end, range_end), if the range is not helped with.
+// Splits [0, count) into one contiguous range a thread. A thread walks its own range in order, then
+// helps with the others', since memory and neighbours do not serve all cores alike. It takes half
+// of what is left of a range at a time, at least `piece`: taking waits for all reads under way, and
+// a stream that stops takes a while to be fast again. Calls body(begin, end, range_end), multiples
+// of `piece` or `count`: what is walked next is [end, range_end), if the range is not helped with.
 template <class Body>
 void parallel_pieces(int64_t count, int64_t piece, Body&& body) {
   constexpr int64_t most_ranges = 64;
@@ -32,8 +33,13 @@ void parallel_pieces(int64_t count, int64_t piece, Body&& body) {
     for (int64_t turn = 0; turn < ranges; ++turn) {
       Range& range = all[(thread + turn) % ranges];
       const int64_t range_end = std::min(range.end * piece, count);
-      for (int64_t i = 0; (i = range.next.fetch_add(1, std::memory_order_relaxed)) < range.end;) {
-        body(i * piece, std::min((i + 1) * piece, count), range_end);
+      int64_t begin = range.next.load(std::memory_order_relaxed);
+      while (begin < range.end) {
+        const int64_t end = begin + (range.end - begin + 1) / 2;
+        if (range.next.compare_exchange_weak(begin, end, std::memory_order_relaxed)) {
+          body(begin * piece, std::min(end * piece, count), range_end);
+          begin = range.next.load(std::memory_order_relaxed);
+        }
       }
     }
   });

@@ -18,8 +18,8 @@ SAMBAY_KERNELS(MatmulKernels, matmul_kernels);
 
 namespace {
 
-// Weights that a thread takes at a time: some us of streaming. Below so many bytes a second thread
-// costs more than it brings.
+// The fewest weights that a thread takes at a time: some us of streaming. Below so many bytes a
+// second thread costs more than it brings.
 constexpr int64_t piece_bytes = 1 << 17;
 constexpr int64_t serial_bytes = 1 << 18;
 // Numbers of x that are worth a thread of their own.
@@ -89,12 +89,16 @@ void run_few_rows(const Call& call) {
   quantize_inputs(call, groups, inputs);
   const int64_t block_bytes = weight.data.dim(1) * weight.data.dim(2);
   const auto element = static_cast<int64_t>(size_of(call.out.dtype()));
+  const QuantizedRows all = weight.view();
   const auto blocks = [&](int64_t begin, int64_t end) {
-    const int64_t row = std::max<int64_t>(0, begin * quantized_block_rows - weight.first_row);
-    const QuantizedMatrix some =
-        weight.slice(row, std::min(end * quantized_block_rows - weight.first_row, weight.rows));
+    const int64_t row = std::max<int64_t>(0, begin * quantized_block_rows - all.first);
+    const int64_t row_end = std::min(end * quantized_block_rows - all.first, all.rows);
     quantized_kernels().few_rows({.x = inputs,
-                                  .w = some.view(),
+                                  .w = {.data = all.data + begin * block_bytes,
+                                        .first = begin == 0 ? all.first : 0,
+                                        .rows = row_end - row,
+                                        .columns = all.columns,
+                                        .bits = all.bits},
                                   .bias = call.bias.defined() ? call.biases() + row : nullptr,
                                   .c = static_cast<std::byte*>(call.out.raw()) + row * element,
                                   .c_stride = call.out.stride(0),

@@ -52,8 +52,9 @@ TEST_P(Threads, PiecesCoverTheCountOnceAndKnowTheEndOfTheirRange) {
     std::vector<int> seen(static_cast<size_t>(count));
     std::atomic<int> bad = 0;
     parallel_pieces(count, 16, [&](int64_t begin, int64_t end, int64_t range_end) {
-      const bool whole = end - begin == 16 || end == count;
-      bad += begin % 16 != 0 || !whole || end > range_end || range_end > count ? 1 : 0;
+      const bool whole = end % 16 == 0 || end == count;
+      bad +=
+          begin % 16 != 0 || !whole || begin >= end || end > range_end || range_end > count ? 1 : 0;
       for (int64_t i = begin; i < end; ++i) {
         seen[static_cast<size_t>(i)]++;
       }

@@ -64,7 +64,7 @@ void quantize_input(const QuantizeInput& input) {
 
 constexpr int rows_at_once = 4;
 
-// One pass over a block: with rows of x beyond the first, arithmetic hides the end of the stream
+// One pass over a block: with rows of x beyond the second, arithmetic hides the end of the stream
 // from the hardware's prefetcher, and each pass fetches its share of the next block.
 struct Pass {
   const uint8_t* block;
@@ -154,7 +154,7 @@ void few_rows_of(const QuantizedFewRows& p) {
     for (int64_t row = 0; row < p.rows; row += rows_at_once) {
       const uint8_t* share =
           block + block_bytes + row / rows_at_once * parts * lines * records * quantized_line;
-      const Pass pass = {block, records, last || p.rows == 1 ? nullptr : share, lines};
+      const Pass pass = {block, records, last || p.rows <= 2 ? nullptr : share, lines};
       const int64_t some = p.rows - row < rows_at_once ? p.rows - row : rows_at_once;
       alignas(64) float sums[rows_at_once][B];
       any_block_sums<bits>(pass, p.x + row * 2 * records, some, sums);

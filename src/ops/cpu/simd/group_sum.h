@@ -144,7 +144,8 @@ SAMBAY_INLINE Ints group_sum(const uint8_t* w, const QuantizedInput& x) {
       a = _mm512_dpbusd_epi32(a, _mm512_loadu_si512(w + i * quantized_line), x_a);
       b = _mm512_dpbusd_epi32(b, _mm512_loadu_si512(w + (i + 1) * quantized_line), x_b);
     } else {
-      const __m512i both = _mm512_loadu_si512(w + i / 2 * quantized_line);
+      __m512i both = _mm512_loadu_si512(w + i / 2 * quantized_line);
+      asm("" : "+v"(both));  // or the compiler loads it for each half
       a = _mm512_dpbusd_epi32(a, _mm512_and_si512(both, _mm512_set1_epi8(0x0f)), x_a);
       b = _mm512_dpbusd_epi32(b, _mm512_and_si512(both, _mm512_set1_epi8(-16)), x_b);
     }
