@@ -10,6 +10,8 @@ namespace sambay {
 struct Precision {
   DType compute = DType::f32;
   DType accum = DType::f32;
+  // Of the keys and values that grow with a sequence: 8 (ops/kv_tiles.h), or 0, as `compute`.
+  int kv_bits = 0;
 
   bool operator==(const Precision&) const = default;
 };

@@ -252,6 +252,7 @@ void add_bench(CLI::App& command, const Common& common) {
         options->dtype = "bf16";
       }
       add_dtype_option(sub, options->dtype);
+      add_kv_bits_option(sub, options->kv_bits);
       sub.add_option("--seconds", options->perf.seconds, "Timed work a figure")
           ->check(CLI::NonNegativeNumber)
           ->capture_default_str();

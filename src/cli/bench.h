@@ -16,7 +16,7 @@ struct BenchOptions {
   std::string model, parametrization = "mup++", dtype, out, plot;
   PresetOptions preset{.name = "sambay"};
   std::vector<int64_t> positions = {1024};
-  int bits = 0;
+  int bits = 0, kv_bits = 0;
   int64_t batch = 1, tokens = 2048, windows = 20, chunk = 512, rows = 1, row_length = 2048;
   std::string other = "transformer";
   double memory_gib = 8;

@@ -22,7 +22,7 @@ void print_machine(const Json& machine) {
 }  // namespace
 
 Precision precision_of(const BenchOptions& options) {
-  return parse_precision(options.dtype);
+  return parse_precision(options.dtype, options.kv_bits);
 }
 
 ModelConfig config_of(const BenchOptions& options) {
@@ -57,7 +57,8 @@ Json model_json(const ModelConfig& config, int64_t parameters, const BenchOption
   return {{"name", config.name},
           {"parameters", parameters},
           {"dtype", options.dtype},
-          {"quantization", name(config.quantization)}};
+          {"quantization", name(config.quantization)},
+          {"kv_bits", options.kv_bits == 0 ? nlohmann::json() : nlohmann::json(options.kv_bits)}};
 }
 
 Json model_json(Rig& rig, const BenchOptions& options) {
@@ -76,9 +77,10 @@ void deliver(const Json& report, const BenchOptions& options, const Common& comm
   print_machine(report["machine"]);
   if (report.contains("model")) {
     const auto quantization = report["model"]["quantization"].get<std::string>();
-    fmt::print("model: {}, {} parameters, {}{}\n", report["model"]["name"].get<std::string>(),
+    fmt::print("model: {}, {} parameters, {}{}{}\n", report["model"]["name"].get<std::string>(),
                report["model"]["parameters"].get<int64_t>(), options.dtype,
-               quantization == "none" ? "" : ", weights " + quantization);
+               quantization == "none" ? "" : ", weights " + quantization,
+               options.kv_bits == 0 ? "" : ", keys and values in 8 bits");
   }
   text();
 }

@@ -15,13 +15,15 @@
 namespace sambay::cli {
 namespace {
 
-LoadedModel load(const std::string& named, const std::string& dtype, const Common& common) {
+LoadedModel load(const std::string& named, const std::string& dtype, int kv_bits,
+                 const Common& common) {
   const auto folder = model_folder(named, common);
-  return LoadedModel::load(folder, model_precision(dtype, folder));
+  return LoadedModel::load(folder, model_precision(dtype, kv_bits, folder));
 }
 
 struct ReasoningOptions {
   std::string model, dtype, level = "trained", out;
+  int kv_bits = 0;
   ReasoningEvalOptions eval;
 };
 
@@ -51,7 +53,7 @@ void print_report(const ReasoningReport& report) {
 void run_reasoning(const ReasoningOptions& options, const Common& common) {
   ReasoningEvalOptions eval = options.eval;
   eval.level = options.level == "trained" ? 0 : std::stoi(options.level);
-  const LoadedModel model = load(options.model, options.dtype, common);
+  const LoadedModel model = load(options.model, options.dtype, options.kv_bits, common);
   install_stop_handler();
   Progress progress("reasoning", eval.problems, {.unit = "problems", .quiet = common.json});
   const auto answers = answer_problems(model, eval, [&](int64_t done, int64_t correct) {
@@ -94,6 +96,7 @@ void add_reasoning(CLI::App& command, const Common& common) {
       ->capture_default_str();
   add_sampling_options(command, eval.sampling);
   add_dtype_option(command, options->dtype);
+  add_kv_bits_option(command, options->kv_bits);
   command.add_option("--out", options->out, "Each problem with its answer, as JSON lines");
   command.footer("Example: sambay eval reasoning --model models/tiny-reasoner --problems 1000");
   command.callback([options, &common] { run_reasoning(*options, common); });
@@ -101,6 +104,7 @@ void add_reasoning(CLI::App& command, const Common& common) {
 
 struct PerplexityFlags {
   std::string model, dtype, data, reference;
+  int kv_bits = 0;
   PerplexityOptions eval;
 };
 
@@ -123,14 +127,16 @@ nlohmann::json to_json(const Perplexity& p, bool compared) {
 }
 
 void run_perplexity(const PerplexityFlags& options, const Common& common) {
-  // Both in the precision of the model: what is compared is their weights.
+  // Both in the precision of the model: what is compared is their weights, and what it costs to
+  // keep keys and values in 8 bits.
   const auto folder = model_folder(options.model, common);
-  const Precision precision = model_precision(options.dtype, folder);
+  const Precision precision = model_precision(options.dtype, options.kv_bits, folder);
   const LoadedModel model = LoadedModel::load(folder, precision);
   std::optional<LoadedModel> reference;
   PerplexityOptions eval = options.eval;
   if (!options.reference.empty()) {
-    reference.emplace(LoadedModel::load(model_folder(options.reference, common), precision));
+    reference.emplace(LoadedModel::load(model_folder(options.reference, common),
+                                        {precision.compute, precision.accum}));
     eval.reference = &*reference;
   }
   const auto documents = read_eval_documents(model, options.data);
@@ -178,6 +184,7 @@ void add_perplexity(CLI::App& command, const Common& common) {
   command.add_option("--reference", options->reference,
                      "Model to compare the predictions with: divergence of probabilities");
   add_dtype_option(command, options->dtype);
+  add_kv_bits_option(command, options->kv_bits);
   command.footer("Example: sambay eval perplexity --model models/tiny-reasoner --data book.txt.gz");
   command.callback([options, &common] { run_perplexity(*options, common); });
 }

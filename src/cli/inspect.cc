@@ -15,7 +15,7 @@ struct Options {
   std::string parametrization = "mup++", dtype;
   std::vector<int64_t> lengths = {1024, 32768};
   int64_t chunk = 512;
-  int bits = 0;
+  int bits = 0, kv_bits = 0;
 };
 
 struct Subject {
@@ -25,14 +25,16 @@ struct Subject {
 
 // A model of which only config.json is here is taken to be stored in bf16, as a preset is.
 Subject read_subject(const Options& options, const Common& common) {
-  const Precision asked = parse_precision(options.dtype.empty() ? "bf16" : options.dtype);
+  const Precision asked =
+      parse_precision(options.dtype.empty() ? "bf16" : options.dtype, options.kv_bits);
   if (options.model.empty()) {
     return {make_config(options.preset, options.parametrization, options.bits), asked};
   }
   const auto folder = model_folder(options.model, common, hub::Needs::config);
-  return {ModelConfig::load(folder / "config.json"), hub::holds_model(folder, hub::Needs::model)
-                                                         ? model_precision(options.dtype, folder)
-                                                         : asked};
+  return {ModelConfig::load(folder / "config.json"),
+          hub::holds_model(folder, hub::Needs::model)
+              ? model_precision(options.dtype, options.kv_bits, folder)
+              : asked};
 }
 
 // Parameters by the bits that each is stored in, those of no matrix left out.
@@ -202,6 +204,7 @@ void add_inspect(CLI::App& command, const Common& common) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   add_dtype_option(command, options->dtype);
+  add_kv_bits_option(command, options->kv_bits);
   add_bits_option(command, options->bits);
   command.footer("Example: sambay inspect --preset phi4miniflash");
   command.callback([options, &common] { run(*options, common); });

@@ -14,6 +14,7 @@ namespace {
 struct Options {
   std::string model, tokens, out, dtype = "f32";
   int64_t chunk = 0;
+  int kv_bits = 0;
 };
 
 // All segments side by side, each `chunk` tokens at a time through a state of its own.
@@ -53,7 +54,7 @@ Tensor chunked_logits(const Decoder& decoder, Exec& exec, const BatchFile& batch
 
 void run(const Options& options, const Common& common) {
   Arena arena;
-  const Precision precision = parse_precision(options.dtype);
+  const Precision precision = parse_precision(options.dtype, options.kv_bits);
   const Decoder decoder = load_model(model_folder(options.model, common), precision, arena);
   const BatchFile batch = read_batch(options.tokens, false);
   Exec exec{&arena, nullptr, precision};
@@ -80,6 +81,7 @@ void add_logits(CLI::App& command, const Common& common) {
   command.add_option("--chunk", options->chunk, "Feed each document in pieces of so many tokens")
       ->check(CLI::PositiveNumber);
   add_dtype_option(command, options->dtype);
+  add_kv_bits_option(command, options->kv_bits);
   command.footer(
       "Example: sambay logits --model model --tokens batch.safetensors --out logits.safetensors");
   command.callback([options, &common] { run(*options, common); });

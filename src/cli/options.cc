@@ -68,12 +68,22 @@ void add_dtype_option(CLI::App& command, std::string& dtype) {
   }
 }
 
-Precision parse_precision(const std::string& dtype) {
-  return {dtype == "bf16" ? DType::bf16 : DType::f32, DType::f32};
+Precision parse_precision(const std::string& dtype, int kv_bits) {
+  return {dtype == "bf16" ? DType::bf16 : DType::f32, DType::f32, kv_bits};
 }
 
-Precision model_precision(const std::string& dtype, const std::filesystem::path& folder) {
-  return dtype.empty() ? stored_precision(folder) : parse_precision(dtype);
+void add_kv_bits_option(CLI::App& command, int& kv_bits) {
+  command
+      .add_option("--kv-bits", kv_bits,
+                  "8: keys and values of all tokens are kept in 8 bits; else as --dtype")
+      ->check(CLI::IsMember({8}));
+}
+
+Precision model_precision(const std::string& dtype, int kv_bits,
+                          const std::filesystem::path& folder) {
+  Precision precision = dtype.empty() ? stored_precision(folder) : parse_precision(dtype);
+  precision.kv_bits = kv_bits;
+  return precision;
 }
 
 std::filesystem::path model_folder(const std::string& named, const Common& common,

@@ -24,9 +24,12 @@ void add_bits_option(CLI::App& command, int& bits);
 
 // --dtype f32|bf16; without it `dtype` stays what it is, and empty means model_precision's choice.
 void add_dtype_option(CLI::App& command, std::string& dtype);
-Precision parse_precision(const std::string& dtype);
+Precision parse_precision(const std::string& dtype, int kv_bits = 0);
+// --kv-bits 8: keys and values of all tokens are kept in 8 bits.
+void add_kv_bits_option(CLI::App& command, int& kv_bits);
 // Of a model folder that is run: what --dtype says, or else what it is stored in (model/weights.h).
-Precision model_precision(const std::string& dtype, const std::filesystem::path& folder);
+Precision model_precision(const std::string& dtype, int kv_bits,
+                          const std::filesystem::path& folder);
 
 // The folder of the model that a user named: a folder, or ORG/NAME[@revision], pulled at need.
 std::filesystem::path model_folder(const std::string& named, const Common& common,

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 
 struct Options {
   std::string model, prompt, load, dtype, thinking;
+  int kv_bits = 0;
   bool no_generation_config = false;
   ConversationOptions conversation{.generate = {.max_tokens = 2048}};
 };
@@ -156,7 +157,8 @@ void run(const CLI::App& command, const Options& options, const Common& common) 
     take_defaults(command, folder, conversation_options);
   }
   const ChatSettings settings = ChatSettings::load(folder);
-  const LoadedModel model = LoadedModel::load(folder, model_precision(options.dtype, folder));
+  const LoadedModel model =
+      LoadedModel::load(folder, model_precision(options.dtype, options.kv_bits, folder));
   Conversation conversation(model, settings, std::move(conversation_options));
   const SettingsOf settings_of = [&, asked_for = conversation.settings()](const SavedChat& chat) {
     return saved_settings(command, chat, asked_for);
@@ -212,6 +214,7 @@ void add_run(CLI::App& command, const Common& common) {
   command.add_flag("--no-generation-config", options->no_generation_config,
                    "Do without the defaults of the model's generation_config.json");
   add_dtype_option(command, options->dtype);
+  add_kv_bits_option(command, options->kv_bits);
   command.footer("Example: sambay run --prompt \"What is 123 times 45?\"");
   command.callback([options, &command, &common] { run(command, *options, common); });
 }

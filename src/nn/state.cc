@@ -62,7 +62,8 @@ void append_page_spans(const LayerState& layer, int kv, int64_t heads, int64_t f
                        ops::KvSpans& spans) {
   for_each_run(from, to, page_tokens, [&](int64_t begin, int64_t end) {
     const Tensor& page = page_of(layer, kv, begin);
-    spans.dtype = page.dtype();
+    spans.eight_bits = page.dtype() == DType::u8;
+    spans.dtype = spans.eight_bits ? spans.dtype : page.dtype();
     spans.spans.push_back(
         {.first = begin, .count = end - begin, .tiles = tiles_from(page, begin, heads)});
   });
@@ -71,10 +72,12 @@ void append_page_spans(const LayerState& layer, int kv, int64_t heads, int64_t f
 void append_page_targets(const LayerState& layer, int kv, int64_t heads, int64_t from, int64_t to,
                          int64_t row_begin, std::vector<ops::KvTarget>& targets) {
   for_each_run(from, to, page_tokens, [&](int64_t begin, int64_t end) {
+    const Tensor& page = page_of(layer, kv, begin);
     targets.push_back({.row_begin = row_begin + begin - from,
                        .count = end - begin,
-                       .tiles = tiles_from(page_of(layer, kv, begin), begin, heads),
-                       .first = begin});
+                       .tiles = tiles_from(page, begin, heads),
+                       .first = begin,
+                       .eight_bits = page.dtype() == DType::u8});
   });
 }
 

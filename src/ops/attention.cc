@@ -102,8 +102,12 @@ void count_forward(const Tensor& q, const Segments& queries, const KvSpans& keys
       2 * mask.pairs * heads_of(map) * static_cast<double>(map.head_dim + map.v_dim());
   // Scale, maximum, exponential and sum.
   cost.other_flops = 4 * mask.pairs * heads_of(map);
-  cost.state_bytes = mask.keys * static_cast<double>(2 * map.k_heads * map.head_dim) *
-                     static_cast<double>(size_of(keys.dtype));
+  const KvTile tile(DType::u8, map.head_dim, map.tile_heads());
+  const double key_bytes =
+      keys.eight_bits ? static_cast<double>(map.k_heads / tile.heads) * tile.elements_per_key()
+                      : static_cast<double>(2 * map.k_heads * map.head_dim) *
+                            static_cast<double>(size_of(keys.dtype));
+  cost.state_bytes = mask.keys * key_bytes;
   cost.activation_bytes = static_cast<double>(q.bytes() + out.bytes());
   count_cost(cost);
 }

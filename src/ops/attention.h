@@ -60,15 +60,16 @@ struct KvSpan {
 struct KvSpans {
   std::vector<KvSpan> spans;
   std::vector<int32_t> begin = {0};  // segment s has spans [begin[s], begin[s + 1])
-  DType dtype = DType::f32;
+  DType dtype = DType::f32;          // of rows, and of tiles unless in 8 bits
+  bool eight_bits = false;           // all spans are tiles of u8
   void end_segment() { begin.push_back(static_cast<int32_t>(spans.size())); }
 };
 
 // out (Q, H, v_dim) = softmax(scale q k^T) v. q (Q, H, d), out contiguous in the last two
-// dimensions, rows may be strided; f64, f32, bf16, the spans' dtype. `queries` gives the rows and
-// positions of q. lse (Q, H) f32 (f64) receives log sum exp for the backward, or is undefined. A
-// query that sees no key gives zeros. Softmax in fp32; one query against many keys runs at the
-// speed of memory.
+// dimensions, rows may be strided; f64, f32, bf16, the spans' dtype (f32 or bf16 beside 8 bits).
+// `queries` gives the rows and positions of q. lse (Q, H) f32 (f64) receives log sum exp for the
+// backward, or is undefined. A query that sees no key gives zeros. Softmax in fp32; one query
+// against many keys runs at the speed of memory.
 void attention(const Tensor& q, const Segments& queries, const KvSpans& keys,
                const AttentionOptions& options, const Tensor& out, const Tensor& lse = {});
 

@@ -21,7 +21,9 @@ struct KvTarget {
   // `first`. A tile is cleared when its first key comes, so that keys must come in order.
   KvTiles tiles = {};
   int64_t first = 0;
+  bool eight_bits = false;  // the tiles are of u8
 };
+// Rounds to 8 bits to the nearest; a vector that is not finite is kept as one of NaN.
 void kv_store(const Tensor& k, const Tensor& v, std::span<const KvTarget> targets);
 
 }  // namespace sambay::ops

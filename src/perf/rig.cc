@@ -42,7 +42,11 @@ void fill_uniform(const Tensor& tensor, float limit, uint64_t seed) {
     return;
   }
   const uint32_t start = scrambled(static_cast<uint32_t>(seed) + 1);
-  if (tensor.dtype() == DType::bf16) {
+  if (tensor.dtype() == DType::u8) {
+    // Keys and values in 8 bits: bytes that make moderate scales too, 0.01 to 0.05 as f32.
+    fill(tensor.data<uint8_t>(), tensor.elements(), 1.0F, start,
+         [](float x) { return static_cast<uint8_t>(x < 0 ? 0x3c : 0x3d); });
+  } else if (tensor.dtype() == DType::bf16) {
     fill(tensor.data<Bf16>(), tensor.elements(), limit, start, [](float x) { return to_bf16(x); });
   } else {
     fill(tensor.data<float>(), tensor.elements(), limit, start, [](float x) { return x; });

@@ -189,11 +189,18 @@ TEST_F(Program, RunsAModelInThePrecisionItIsStoredIn) {
   EXPECT_NE(whole, log_probs("{}/model --dtype bf16"));
   EXPECT_EQ(half, log_probs("{}/half --dtype bf16"));
   EXPECT_NE(half, log_probs("{}/half --dtype f32"));
+  EXPECT_NE(whole, log_probs("{}/model --kv-bits 8"));
   const auto dtype = [&](const std::string& arguments) { return json(arguments)["dtype"]; };
   EXPECT_EQ(dtype("inspect --model {}/model"), "f32");
   EXPECT_EQ(dtype("inspect --model {}/half"), "bf16");
   EXPECT_EQ(dtype("inspect --model {}/half --dtype f32"), "f32");
   EXPECT_EQ(dtype("inspect --preset sambay --depth 8"), "bf16");
+  const auto state = [&](const std::string& options) {
+    return json("inspect --preset sambayda --depth 8 --lengths 65536 " +
+                options)["generation"][0]["state_bytes"]
+        .get<double>();
+  };
+  EXPECT_NEAR(state("--kv-bits 8") / state(""), 0.53, 0.02);  // windows and scans stay
 }
 
 TEST_F(Program, ConvertsToHuggingFaceAndBackAndOpensBoth) {

@@ -9,6 +9,7 @@ namespace sambay {
 namespace {
 
 using testing::f32;
+using testing::kv_of_8_bits;
 using testing::max_error;
 using testing::small_config;
 using testing::small_model;
@@ -125,6 +126,29 @@ TEST_P(EveryPreset, ForksAndRestoredStatesGoOnAlike) {
     EXPECT_LT(max_error(run_chunks(decoder_, exec_, *copy, std::span(ids).subspan(70), 20), tail),
               tolerance);
   }
+}
+
+// A key or value is off by up to 1 / 254 of the largest number of its vector. Chunks differ by what
+// decoding leaves of queries and probabilities, 2^-16, a few layers later.
+TEST_P(EveryPreset, KeysAndValuesIn8BitsStayNear) {
+  const auto ids = some_ids(75);
+  const auto expected = whole(ids);
+  const auto new_state_of_8_bits = [&] {
+    return SequenceState(decoder_.state_spec(kv_of_8_bits), arena_);
+  };
+  auto state = new_state_of_8_bits();
+  const auto at_once = run_chunks(decoder_, exec_, state, ids, 75);
+  EXPECT_LT(max_error(at_once, expected), 2.0 / 254);
+  for (const int64_t chunk : {64, 11, 1}) {
+    auto other = new_state_of_8_bits();
+    EXPECT_LT(max_error(run_chunks(decoder_, exec_, other, ids, chunk), at_once), 10 * 0x1p-16)
+        << chunk;
+  }
+  auto restored = new_state_of_8_bits();
+  restored.restore(state.save());
+  const auto more = some_ids(20, 9);
+  EXPECT_EQ(run_chunks(decoder_, exec_, restored, more, 20),
+            run_chunks(decoder_, exec_, state, more, 20));
 }
 
 TEST_P(EveryPreset, GivesTheSameBitsAgain) {

@@ -11,6 +11,7 @@ namespace {
 
 using testing::bf16;
 using testing::f32;
+using testing::kv_of_8_bits;
 using testing::heap_allocations;
 using testing::small_config;
 using testing::some_ids;
@@ -42,7 +43,7 @@ void expect_dry_is_real(const std::string& preset, Run run) {
   const auto config = small_config(preset);
   for (const Isa level : available_isas()) {
     const ScopedIsa scoped(level);
-    for (const Precision& precision : {f32, bf16}) {
+    for (const Precision& precision : {f32, bf16, kv_of_8_bits}) {
       const auto dry = footprint(config, precision, Device::meta, run);
       const auto real = footprint(config, precision, Device::cpu, run);
       EXPECT_EQ(dry.kept, real.kept) << name(level) << " " << name(precision.compute);

@@ -12,6 +12,7 @@ namespace sambay::testing {
 
 inline constexpr Precision f32{DType::f32, DType::f32};
 inline constexpr Precision bf16{DType::bf16, DType::f32};
+inline constexpr Precision kv_of_8_bits{DType::f32, DType::f32, 8};
 
 inline ModelConfig small_config(const std::string& preset) {
   PresetOptions options{.name = preset, .depth = 8};

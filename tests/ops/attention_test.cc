@@ -8,6 +8,7 @@
 
 #include "ops/op_test_util.h"
 #include "support/fault.h"
+#include "support/kv_rows.h"
 
 namespace sambay::ops {
 namespace {
@@ -201,18 +202,25 @@ struct Tiled {
   KvSpans spans;
 };
 
-Tiled tiled(const Tensor& k, const Tensor& v, int64_t tile_heads, int64_t page) {
+Tiled tiled(const Tensor& k, const Tensor& v, int64_t tile_heads, int64_t page,
+            bool eight_bits = false) {
   const int64_t tokens = k.dim(0), groups = k.dim(1) / tile_heads;
   const int64_t count = (tokens + tile_keys - 1) / tile_keys;
-  const KvTile tile(k.dtype(), k.dim(2), tile_heads);
-  Tiled out = {Tensor::empty({groups, count, tile.elements()}, k.dtype()), {}};
+  const DType dtype = eight_bits ? DType::u8 : k.dtype();
+  const KvTile tile(dtype, k.dim(2), tile_heads);
+  Tiled out = {Tensor::empty({groups, count, tile.elements()}, dtype), {}};
   const auto tiles_from = [&](int64_t position) {
     return KvTiles{out.tiles.slice(1, position / tile_keys, count).raw(), tile_heads,
                    out.tiles.stride(0)};
   };
-  const KvTarget target = {.row_begin = 0, .count = tokens, .tiles = tiles_from(0), .first = 0};
+  const KvTarget target = {.row_begin = 0,
+                           .count = tokens,
+                           .tiles = tiles_from(0),
+                           .first = 0,
+                           .eight_bits = eight_bits};
   kv_store(k, v, std::span(&target, 1));
   out.spans.dtype = k.dtype();
+  out.spans.eight_bits = eight_bits;
   for (int64_t first = 0; first < tokens; first += page) {
     out.spans.spans.push_back(
         {.first = first, .count = std::min(page, tokens - first), .tiles = tiles_from(first)});
@@ -221,15 +229,13 @@ Tiled tiled(const Tensor& k, const Tensor& v, int64_t tile_heads, int64_t page) 
   return out;
 }
 
-// By single queries, by few and by many, from anywhere in a tile; head sizes within and beyond a
-// block of columns.
+// Head sizes within and beyond a block of columns.
+constexpr HeadMap tiled_maps[] = {{4, 2, 32, false}, {3, 1, 7, false},   {4, 2, 80, true},
+                                  {4, 2, 9, true},   {8, 2, 128, false}, {65, 1, 8, false}};
+
+// By single queries, by few and by many, from anywhere in a tile.
 TEST(Attention, TilesServeWhatRowsDo) {
-  for (const HeadMap& map : {HeadMap{4, 2, 32, false},
-                             {3, 1, 7, false},
-                             {4, 2, 80, true},
-                             {4, 2, 9, true},
-                             {8, 2, 128, false},
-                             {65, 1, 8, false}}) {
+  for (const HeadMap& map : tiled_maps) {
     for (const int64_t window : {0, 51}) {
       Problem p{map, window, {}, {}};
       p.tokens.add(203);
@@ -241,6 +247,34 @@ TEST(Attention, TilesServeWhatRowsDo) {
           const Tiled cache = tiled(in.k, in.v, map.tile_heads(), 2 * tile_keys);
           const Tensor out = in_chunks(p, in.q, cache.spans);
           expect_close(out, expected.out, forward_bound(dtype), text(p, dtype));
+        });
+      }
+    }
+  }
+}
+
+// Queries and probabilities of 16 bits leave 2^-16 of a score of up to 10 (forward_bound) in the
+// exponent.
+double bound_beside_8_bits(DType dtype) {
+  return std::max(forward_bound(dtype), 10 * 0x1p-16);
+}
+
+TEST(Attention, TilesOf8BitsServeTheNumbersTheyStandFor) {
+  for (const HeadMap& map : tiled_maps) {
+    for (const int64_t window : {0, 51}) {
+      Problem p{map, window, {}, {}};
+      p.tokens.add(203);
+      p.queries = p.tokens;
+      for (const DType dtype : {DType::f32, DType::bf16}) {
+        const Operands in = random_operands(p, dtype);
+        const Tiled cache = tiled(in.k, in.v, map.tile_heads(), 2 * tile_keys, true);
+        KvSpan whole = cache.spans.spans[0];
+        whole.count = 203;
+        const auto rows = sambay::testing::rows_of_8_bits(whole, map.k_heads, map.head_dim);
+        const Result expected = forward(p, {converted(in.q, DType::f64), rows.k, rows.v});
+        for_each_isa([&](const std::string&) {
+          const Tensor out = in_chunks(p, in.q, cache.spans);
+          expect_close(out, expected.out, bound_beside_8_bits(dtype), text(p, dtype));
         });
       }
     }
@@ -459,6 +493,20 @@ TEST(Attention, CostCountsThePairsInsideTheMask) {
     const double keys = window == 3 ? 8 + 4 : 14;  // positions 2 to 9 of the first segment
     EXPECT_EQ(cost.state_bytes, keys * 2 * 2 * 8 * 2);
   }
+}
+
+TEST(Attention, CostCountsTheBytesOfTilesIn8Bits) {
+  Problem p{{4, 2, 16, true}, 0, {}, {}};
+  p.tokens.add(10);
+  p.queries = suffix(p.tokens, {1});
+  const Operands in = random_operands(p, DType::bf16);
+  const Tiled cache = tiled(in.k, in.v, 2, tile_keys, true);
+  Cost cost;
+  {
+    const ScopedCostMeter meter(cost);
+    attention(in.q, p.queries, cache.spans, p.options(), Tensor::empty(p.out_shape(), DType::bf16));
+  }
+  EXPECT_EQ(cost.state_bytes, 10 * (2 * 2 * 16 + 3 * 4));
 }
 
 TEST(Attention, NamesWhatDoesNotFit) {

@@ -84,5 +84,66 @@ TEST(KvStore, TilesHoldEveryTokenAndZeros) {
   }
 }
 
+// A key by itself, the values of a pair of heads together; what no token holds is zero.
+TEST(KvStore, TilesOf8BitsRoundToTheNearest) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const int64_t d : {1, 7, 16, 80}) {
+      Random random(4);
+      constexpr int64_t tokens = 2 * tile_keys + 5, heads = 4, tile_heads = 2;
+      const Tensor k = with_strided_rows(random_tensor(random, {tokens, heads, d}, dtype));
+      const Tensor v = random_tensor(random, {tokens, heads, d}, dtype);
+      const KvTile tile(DType::u8, d, tile_heads);
+      const Tensor tiles = Tensor::empty({heads / tile_heads, 3, tile.elements()}, DType::u8);
+      std::fill_n(tiles.data<uint8_t>(), tiles.elements(), uint8_t{77});
+      const auto tiles_from = [&](int64_t position) {
+        return KvTiles{tiles.slice(1, position / tile_keys, 3).raw(), tile_heads, tiles.stride(0)};
+      };
+      for (int64_t first = 0, count = 1; first < tokens; first += count, count = count * 3 + 1) {
+        count = std::min(count, tokens - first);
+        const KvTarget target = {.row_begin = first,
+                                 .count = count,
+                                 .tiles = tiles_from(first),
+                                 .first = first,
+                                 .eight_bits = true};
+        kv_store(k, v, std::span(&target, 1));
+      }
+      const KvSpan whole = {.first = 0, .count = 3 * tile_keys, .tiles = tiles_from(0)};
+      const auto rows = sambay::testing::rows_of_8_bits(whole, heads, d);
+      const auto check_rows = [&](const Tensor& kept, const Tensor& given, int64_t together) {
+        const auto got = values_of(kept), from = values_of(given);
+        for (int64_t i = 0; i < 3 * tile_keys * heads * d; i += together) {
+          double largest = 0;
+          for (int64_t x = i; x < i + together && x < tokens * heads * d; ++x) {
+            largest = std::max(largest, std::abs(from[static_cast<size_t>(x)]));
+          }
+          for (int64_t x = i; x < i + together; ++x) {
+            const auto at = static_cast<size_t>(x);
+            const double expected = x < tokens * heads * d ? from[at] : 0.0;
+            EXPECT_NEAR(got[at], expected, largest / 127 * 0.50001);
+          }
+        }
+      };
+      check_rows(rows.k, k, d);
+      check_rows(rows.v, v, tile_heads * d);
+    }
+  }
+}
+
+TEST(KvStore, VectorsWithoutAFiniteSizeAreNotANumberIn8Bits) {
+  const Tensor k = Tensor::zeros({3, 1, 4}, DType::f32), v = k.clone();
+  k.data<float>()[5] = std::numeric_limits<float>::quiet_NaN();
+  v.data<float>()[10] = std::numeric_limits<float>::infinity();
+  const KvTile tile(DType::u8, 4, 1);
+  const Tensor tiles = Tensor::empty({1, 1, tile.elements()}, DType::u8);
+  const KvTarget target = {.count = 3, .tiles = {tiles.raw(), 1, 0}, .eight_bits = true};
+  kv_store(k, v, std::span(&target, 1));
+  const auto* k_scales = reinterpret_cast<const float*>(tiles.raw());
+  const float* v_scales = k_scales + tile_keys;
+  EXPECT_EQ(k_scales[0], 0.0F);
+  EXPECT_TRUE(std::isnan(k_scales[1]));
+  EXPECT_EQ(v_scales[1], 0.0F);
+  EXPECT_TRUE(std::isnan(v_scales[2]));
+}
+
 }  // namespace
 }  // namespace sambay::ops

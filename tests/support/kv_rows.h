@@ -41,4 +41,32 @@ inline KvRows rows_of(const ops::KvSpan& span, DType dtype, int64_t heads, int64
   return rows;
 }
 
+// The numbers that a span of tiles in 8 bits stands for, in f64.
+inline KvRows rows_of_8_bits(const ops::KvSpan& span, int64_t heads, int64_t head_dim) {
+  const ops::KvTile tile(DType::u8, head_dim, span.tiles.heads);
+  const KvRows rows = {Tensor::empty({span.count, heads, head_dim}, DType::f64),
+                       Tensor::empty({span.count, heads, head_dim}, DType::f64)};
+  for (int64_t t = 0; t < span.count; ++t) {
+    const int64_t slot = span.first % ops::tile_keys + t, key = slot % ops::tile_keys;
+    for (int64_t head = 0; head < heads; ++head) {
+      const int64_t in_tile = head % tile.heads;
+      const auto* at = static_cast<const uint8_t*>(span.tiles.at) +
+                       head / tile.heads * span.tiles.group_stride +
+                       slot / ops::tile_keys * tile.elements();
+      const auto number = [&](int64_t byte, int64_t scales) {
+        float scale;
+        std::memcpy(&scale, at + ops::KvTile::scales_of(scales) + key * 4, sizeof scale);
+        return static_cast<double>(scale) * (at[byte] - ops::KvTile::offset8);
+      };
+      for (int64_t x = 0; x < head_dim; ++x) {
+        const int64_t to = (t * heads + head) * head_dim + x;
+        rows.k.data<double>()[to] = number(tile.keys_of(in_tile) + tile.key_at(key, x), in_tile);
+        rows.v.data<double>()[to] =
+            number(tile.values_of(in_tile) + tile.value_at(key, x), tile.heads);
+      }
+    }
+  }
+  return rows;
+}
+
 }  // namespace sambay::testing

@@ -104,14 +104,15 @@ StateSpec AttentionCore::state_spec(const Precision& precision) const {
     return {};
   }
   const ops::HeadMap& map = config_.options.map;
-  const DType dtype = precision.compute;
+  const DType compute = precision.compute;
   const int64_t window = config_.options.window;
   if (window == 0) {
+    const DType dtype = precision.kv_bits == 8 ? DType::u8 : compute;
     const ops::KvTile tile(dtype, map.head_dim, map.tile_heads());
     return {{"kv", StateKind::growing, {map.k_heads / tile.heads, tile.elements()}, dtype}};
   }
-  return {{"k", StateKind::ring, {map.k_heads, map.head_dim}, dtype, window},
-          {"v", StateKind::ring, {map.k_heads, map.head_dim}, dtype, window}};
+  return {{"k", StateKind::ring, {map.k_heads, map.head_dim}, compute, window},
+          {"v", StateKind::ring, {map.k_heads, map.head_dim}, compute, window}};
 }
 
 std::vector<Port> AttentionCore::reads() const {

@@ -84,7 +84,8 @@ inline int64_t first_v_head(const HeadMap& map, int64_t k_head) {
   return map.paired ? k_head / 2 * 2 : k_head;
 }
 
-// The part of a span at positions [begin, end), for one key head. Its count may be zero or less.
+// The part of a span at positions [begin, end), for one key head; dtype u8: of tiles in 8 bits. Its
+// count may be zero or less.
 inline KeyRun key_run(const KvSpan& span, DType dtype, const HeadMap& map, int64_t k_head,
                       int64_t begin, int64_t end) {
   const auto size = static_cast<int64_t>(size_of(dtype));
@@ -105,6 +106,10 @@ inline KeyRun key_run(const KvSpan& span, DType dtype, const HeadMap& map, int64
     run.v = at + tile.values_of(first_v_head(map, k_head) % tile.heads) * size;
     run.k_stride = run.v_stride = tile.elements();
     run.v_half_stride = tile.value_elements();
+    if (dtype == DType::u8) {
+      run.k_scales = at + KvTile::scales_of(k_head % tile.heads);
+      run.v_scales = at + KvTile::scales_of(tile.heads);
+    }
     return run;
   }
   const int64_t token = run.first - span.first;

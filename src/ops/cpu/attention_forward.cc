@@ -12,6 +12,7 @@ namespace sambay::ops {
 
 SAMBAY_KERNELS(AttentionForwardKernels, attention_forward_kernels);
 SAMBAY_KERNELS(AttentionDecodeKernels, attention_decode_kernels);
+SAMBAY_KERNELS(AttentionDecodeKernels, attention_decode_8bit_kernels);
 
 namespace cpu {
 namespace {
@@ -181,7 +182,8 @@ class Forward {
   }
 
   KeyRun run_of(const Task& task, const KvSpan& span, int64_t k_head) const {
-    return key_run(span, keys_.dtype, options_.map, k_head, task.key_begin, task.key_end);
+    return key_run(span, keys_.eight_bits ? DType::u8 : keys_.dtype, options_.map, k_head,
+                   task.key_begin, task.key_end);
   }
 
   template <class Take>
@@ -198,7 +200,8 @@ class Forward {
 
   template <class Take>
   void decode(const Task& task, float* memory, Take take) const {
-    const AttentionDecodeKernels& kernels = attention_decode_kernels();
+    const AttentionDecodeKernels& kernels =
+        keys_.eight_bits ? attention_decode_8bit_kernels() : attention_decode_kernels();
     const auto together = static_cast<int>(options_.map.tile_heads());
     QueryBlock blocks[max_decoding_heads];
     for (int h = 0; h < task.k_heads; ++h) {

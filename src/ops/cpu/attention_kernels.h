@@ -43,6 +43,9 @@ struct KeyRun {
   int64_t k_stride = 0, v_stride = 0, v_half_stride = 0;
   int64_t first = 0, count = 0;  // positions [first, first + count)
   bool tiled = false;
+  // Of tiles of u8: the scales of the first tile.
+  const void* k_scales = nullptr;
+  const void* v_scales = nullptr;
 };
 
 // Softmax over some of the keys, not yet divided by its sum: rows are lanes.

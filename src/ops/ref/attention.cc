@@ -1,6 +1,7 @@
 #include "ops/ref/attention.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <type_traits>
@@ -51,20 +52,59 @@ struct VisibleKey {
   std::optional<KvTile> tile;  // k and v are its keys and values
   int64_t slot;                // of the tile
 
-  Element key(int64_t x) const { return tile ? k[tile->key_at(slot, x)] : k[x]; }
-  Element value(int64_t half, int64_t x) const {
-    return v[half * v_head_stride + (tile ? tile->value_at(slot, x) : x)];
+  template <class T>
+  T key(int64_t x) const {
+    return load<T>(tile ? k[tile->key_at(slot, x)] : k[x]);
+  }
+  template <class T>
+  T value(int64_t half, int64_t x) const {
+    return load<T>(v[half * v_head_stride + (tile ? tile->value_at(slot, x) : x)]);
   }
 };
 
+// In a tile of u8.
+struct VisibleKey8 {
+  const uint8_t* tile;
+  KvTile layout = {DType::u8, 1, 1};
+  int64_t k_head, v_head;  // of the tile
+  int64_t slot;
+
+  template <class T>
+  T number(int64_t at, int64_t scales) const {
+    float scale;
+    std::memcpy(&scale, tile + KvTile::scales_of(scales) + slot * 4, sizeof scale);
+    return static_cast<T>(scale) * static_cast<T>(tile[at] - KvTile::offset8);
+  }
+  template <class T>
+  T key(int64_t x) const {
+    return number<T>(layout.keys_of(k_head) + layout.key_at(slot, x), k_head);
+  }
+  template <class T>
+  T value(int64_t half, int64_t x) const {
+    return number<T>(layout.values_of(v_head + half) + layout.value_at(slot, x), layout.heads);
+  }
+};
+
+// Key t of a span.
+void find(const KvSpan& span, int64_t t, DType, const HeadMap& map, int64_t k_head, int64_t v_head,
+          VisibleKey8& found) {
+  const KvTile layout(DType::u8, map.head_dim, span.tiles.heads);
+  const int64_t slot = span.first % tile_keys + t;
+  found = {static_cast<const uint8_t*>(span.tiles.at) +
+               k_head / layout.heads * span.tiles.group_stride +
+               slot / tile_keys * layout.elements(),
+           layout, k_head % layout.heads, v_head % layout.heads, slot % tile_keys};
+}
+
 template <class Element>
-VisibleKey<Element> key_of(const KvSpan& span, int64_t t, DType dtype, const HeadMap& map,
-                           int64_t k_head, int64_t v_head) {
+void find(const KvSpan& span, int64_t t, DType dtype, const HeadMap& map, int64_t k_head,
+          int64_t v_head, VisibleKey<Element>& found) {
   if (span.tiles.at == nullptr) {
-    return {
+    found = {
         static_cast<const Element*>(span.k) + t * span.k_token_stride + k_head * span.k_head_stride,
         static_cast<const Element*>(span.v) + t * span.v_token_stride + v_head * span.v_head_stride,
         span.v_head_stride, std::nullopt, 0};
+    return;
   }
   const KvTile tile(dtype, map.head_dim, span.tiles.heads);
   const int64_t slot = span.first % tile_keys + t;
@@ -72,17 +112,17 @@ VisibleKey<Element> key_of(const KvSpan& span, int64_t t, DType dtype, const Hea
     return static_cast<const Element*>(span.tiles.at) +
            head / tile.heads * span.tiles.group_stride + slot / tile_keys * tile.elements();
   };
-  return {tile_of(k_head) + tile.keys_of(k_head % tile.heads),
-          tile_of(v_head) + tile.values_of(v_head % tile.heads), tile.value_elements(), tile,
-          slot % tile_keys};
+  found = {tile_of(k_head) + tile.keys_of(k_head % tile.heads),
+           tile_of(v_head) + tile.values_of(v_head % tile.heads), tile.value_elements(), tile,
+           slot % tile_keys};
 }
 
 // The keys of segment s that a query at `position` sees, through the head map of query head n.
-template <class Element>
-std::vector<VisibleKey<Element>> visible_keys(const KvSpans& keys, int s, int64_t position,
-                                              int64_t n, const AttentionOptions& options) {
+template <class Key>
+std::vector<Key> visible_keys(const KvSpans& keys, int s, int64_t position, int64_t n,
+                              const AttentionOptions& options) {
   const int64_t v_first = options.map.v_head(n) * (options.map.paired ? 2 : 1);
-  std::vector<VisibleKey<Element>> out;
+  std::vector<Key> out;
   const auto segment = static_cast<size_t>(s);
   for (auto i = static_cast<size_t>(keys.begin[segment]);
        i < static_cast<size_t>(keys.begin[segment + 1]); ++i) {
@@ -90,19 +130,18 @@ std::vector<VisibleKey<Element>> visible_keys(const KvSpans& keys, int s, int64_
     for (int64_t t = 0; t < span.count; ++t) {
       const int64_t p = span.first + t;
       if (p <= position && (options.window == 0 || position - p < options.window)) {
-        out.push_back(
-            key_of<Element>(span, t, keys.dtype, options.map, options.map.k_head(n), v_first));
+        find(span, t, keys.dtype, options.map, options.map.k_head(n), v_first, out.emplace_back());
       }
     }
   }
   return out;
 }
 
-template <class T, class Element>
-T score(const Element* q, const VisibleKey<Element>& key, int64_t count) {
+template <class T, class Element, class Key>
+T score(const Element* q, const Key& key, int64_t count) {
   T sum = 0;
   for (int64_t x = 0; x < count; ++x) {
-    sum += load<T>(q[x]) * load<T>(key.key(x));
+    sum += load<T>(q[x]) * key.template key<T>(x);
   }
   return sum;
 }
@@ -120,18 +159,16 @@ Lambda<T> lambda_of(const DifferentialInputs& in) {
   return {e1, e2, e1 - e2 + static_cast<T>(in.lambda_init)};
 }
 
-}  // namespace
-
-template <class T, class Element>
-void attention(const Tensor& q, const Segments& queries, const KvSpans& keys,
-               const AttentionOptions& options, const Tensor& out, const Tensor& lse) {
+template <class T, class Element, class Key>
+void attention_to(const Tensor& q, const Segments& queries, const KvSpans& keys,
+                  const AttentionOptions& options, const Tensor& out, const Tensor& lse) {
   const HeadMap& map = options.map;
   for (int s = 0; s < queries.count(); ++s) {
     const int64_t first_row = queries.begin[static_cast<size_t>(s)];
     for (int64_t i = 0; i < queries.rows(s); ++i) {
       for (int64_t n = 0; n < map.heads; ++n) {
         const auto seen =
-            visible_keys<Element>(keys, s, queries.past[static_cast<size_t>(s)] + i, n, options);
+            visible_keys<Key>(keys, s, queries.past[static_cast<size_t>(s)] + i, n, options);
         std::vector<T> p(seen.size());
         T max = -std::numeric_limits<T>::infinity();
         for (size_t j = 0; j < seen.size(); ++j) {
@@ -148,7 +185,7 @@ void attention(const Tensor& q, const Segments& queries, const KvSpans& keys,
         for (int64_t x = 0; x < map.v_dim(); ++x) {
           T total = 0;
           for (size_t j = 0; j < seen.size(); ++j) {
-            total += p[j] * load<T>(seen[j].value(x / map.head_dim, x % map.head_dim));
+            total += p[j] * seen[j].template value<T>(x / map.head_dim, x % map.head_dim);
           }
           to[x] = store<Element>(seen.empty() ? T{0} : total / sum);
         }
@@ -158,6 +195,16 @@ void attention(const Tensor& q, const Segments& queries, const KvSpans& keys,
       }
     }
   }
+}
+
+}  // namespace
+
+template <class T, class Element>
+void attention(const Tensor& q, const Segments& queries, const KvSpans& keys,
+               const AttentionOptions& options, const Tensor& out, const Tensor& lse) {
+  const auto run = keys.eight_bits ? attention_to<T, Element, VisibleKey8>
+                                   : attention_to<T, Element, VisibleKey<Element>>;
+  run(q, queries, keys, options, out, lse);
 }
 
 template <class T, class Element>

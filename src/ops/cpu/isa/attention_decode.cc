@@ -395,10 +395,6 @@ SAMBAY_INLINE void tile_product(Broadcast a, int64_t rows, const Element* b, int
   }
 }
 
-// Lines of values that are asked for before the softmax of a row, which reads nothing: the stream
-// from memory would stop meanwhile.
-constexpr int fetched_lines = 12;
-
 // Keys [begin, count) of a tile at position `tile`. keys[b], of block b.
 template <class Element>
 void visit_tile(const QueryBlock* blocks, int block_count, const Element* const* keys,
@@ -407,7 +403,6 @@ void visit_tile(const QueryBlock* blocks, int block_count, const Element* const*
   const KvTile layout(blocks[0].dtype, blocks[0].head_dim, block_count);
   const int64_t d = blocks[0].head_dim, v_dim = blocks[0].v_dim;
   const auto soften = count == tile_keys ? soften_row<true, Element> : soften_row<false, Element>;
-  Fetch fetch(values, layout.value_elements(), layout.value_elements(), block_count);
   int row = 0;
   for (int b = 0; b < block_count; ++b) {
     const int rows = blocks[b].rows();
@@ -416,7 +411,6 @@ void visit_tile(const QueryBlock* blocks, int block_count, const Element* const*
                         rows, keys[b], (d + layout.unit - 1) / layout.unit, tile_keys,
                         scratch.widened, scratch.scores + row * tile_keys, tile_keys);
     for (int lane = 0; lane < rows; ++lane, ++row) {
-      fetch.lines<fetched_lines, 3>();
       soften(blocks[b], Visible(blocks[b], lane, tile, begin, count), count, scratch, row);
     }
   }
@@ -460,23 +454,9 @@ void visit_tiles(const QueryBlock* blocks, int count, const KeyRun* runs, float*
   }
 }
 
-void finish(const QueryBlock* blocks, int count, const float* memory,
-            const AttentionPartial& partial) {
-  const DecodeScratch scratch(blocks[0], const_cast<float*>(memory));
-  int64_t rows = 0;
-  for (int b = 0; b < count; ++b) {
-    rows += blocks[b].rows();
-  }
-  for (int64_t row = 0; row < rows; ++row) {
-    partial.max[row] = scratch.max[row] * 0.693147180559945309F;
-    partial.sum[row] = sum(load(scratch.sum + row * 16));
-  }
-  copy_row(scratch.acc, rows * blocks[0].v_dim, partial.acc);
-}
-
 }  // namespace
 
 extern const AttentionDecodeKernels attention_decode_kernels;
-const AttentionDecodeKernels attention_decode_kernels = {begin, visit, visit_tiles, finish};
+const AttentionDecodeKernels attention_decode_kernels = {begin, visit, visit_tiles, finish_rows};
 
 }  // namespace sambay::ops::SAMBAY_ISA_NAMESPACE

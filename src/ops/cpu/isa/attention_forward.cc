@@ -55,8 +55,11 @@ void begin(const QueryBlock& block, float* memory) {
 }
 
 // Turns `count` rows of scores into probabilities against the new maximum, rescales what stands.
-template <bool pairs>
-void softmax(const QueryBlock& block, int count, const Scratch& scratch) {
+// Probabilities are stored times the scales of their values, if values have such.
+template <bool pairs, bool scaled>
+void softmax(const QueryBlock& block, int count, const float* value_scales,
+             const Scratch& scratch) {
+  const auto stored = [&](Vec p, int j) { return scaled ? p * set1(value_scales[j]) : p; };
   const Vec scale = set1(block.scale);
   const int width = block.width();
   for (int n = 0; n < width; n += lanes) {
@@ -79,13 +82,14 @@ void softmax(const QueryBlock& block, int count, const Scratch& scratch) {
                           ? exp(fma(load(scores + (j + 1) * attention_lanes), scale, -shift))
                           : set1(0.0F);
         sum = sum + (a + b);
-        store(scratch.paired + j / 2 * attention_lanes + n, pair_up(a, b));
+        const Vec next = j + 1 < count ? stored(b, j + 1) : b;
+        store(scratch.paired + j / 2 * attention_lanes + n, pair_up(stored(a, j), next));
       }
     } else {
       for (int j = 0; j < count; ++j) {
         const Vec p = exp(fma(load(scores + j * attention_lanes), scale, -shift));
         sum = sum + p;
-        store(scores + j * attention_lanes, p);
+        store(scores + j * attention_lanes, stored(p, j));
       }
     }
     store(scratch.sum + n, sum);
@@ -116,17 +120,34 @@ void mask_scores(const QueryBlock& block, int64_t first_key, int count, float* s
   }
 }
 
+// What keys in 8 bits leave to do: the scales of a run's keys and values; null: nothing.
+struct Scales {
+  const float* keys = nullptr;
+  const float* values = nullptr;
+};
+
+void scale_scores(const QueryBlock& block, int count, const float* scales, float* scores) {
+  for (int j = 0; j < count; ++j, scores += attention_lanes) {
+    for (int n = 0; n < block.width(); n += lanes) {
+      store(scores + n, load(scores + n) * set1(scales[j]));
+    }
+  }
+}
+
 // Takes in `count` keys from position `first` on. keys(): they as a broadcast operand;
 // add_values(half, probabilities, units, acc) adds the sums over their values to acc (d, 64).
-template <class Element, class Keys, class AddValues>
+template <class Element, bool scaled = false, class Keys, class AddValues>
 SAMBAY_INLINE void visit_block(const QueryBlock& block, const Scratch& scratch, int64_t first,
-                               int count, Keys keys, AddValues add_values) {
+                               int count, Keys keys, AddValues add_values, Scales scales = {}) {
   constexpr bool pairs = in_pairs<Element>;
   const int64_t d = block.head_dim;
   product<pairs>(keys(), count, scratch.queries, attention_lanes, units_of<Element>(d),
                  scratch.scores, attention_lanes, block.width(), false);
+  if constexpr (scaled) {
+    scale_scores(block, count, scales.keys, scratch.scores);
+  }
   mask_scores(block, first, count, scratch.scores);
-  softmax<pairs>(block, count, scratch);
+  softmax<pairs, scaled>(block, count, scales.values, scratch);
   for (int64_t half = 0; half * d < block.v_dim; ++half) {
     add_values(half, pairs ? scratch.paired : scratch.scores, pairs ? (count + 1) / 2 : count,
                scratch.acc + half * d * attention_lanes);
@@ -185,9 +206,50 @@ void visit_tiles(const QueryBlock& block, const KeyRun& run, float* memory) {
   }
 }
 
+// Tiles of u8 are widened to what the products multiply.
+template <class Element>
+void visit_tiles_of_8_bits(const QueryBlock& block, const KeyRun& run, float* memory) {
+  constexpr bool pairs = in_pairs<Element>;
+  constexpr int64_t unit = pairs ? 2 : 1;
+  const Scratch scratch(block, memory);
+  const int64_t d = block.head_dim;
+  const KvTile layout(DType::u8, d, 1);
+  int64_t begin = run.first % tile_keys / 2 * 2;
+  int64_t behind = 0;  // of the first tile, in memory
+  for (int64_t tile = run.first - run.first % tile_keys; tile < run.first + run.count;
+       tile += tile_keys, behind += run.k_stride, begin = 0) {
+    const int64_t left = run.first + run.count - tile;
+    const int count = static_cast<int>((left < tile_keys ? left : tile_keys) - begin);
+    const auto at = [&](const void* first) { return static_cast<const uint8_t*>(first) + behind; };
+    const auto operand = [&](const float* rows, int64_t width) {
+      return Broadcast{reinterpret_cast<const char*>(rows), 4, width * 4};
+    };
+    const auto keys = [&] {
+      widen_fours<pairs>(at(run.k), (d + 3) / 4, tile_keys, scratch.keys);
+      return operand(scratch.keys + begin, tile_keys);
+    };
+    const auto add_values = [&](int64_t half, const float* p, int64_t units, float* acc) {
+      for (int64_t x = 0; x < d; x += KvTile::block_columns) {
+        const int64_t width = layout.columns(x);
+        widen_fours<pairs>(at(run.v) + half * run.v_half_stride + x * tile_keys, tile_keys / 4,
+                           width, scratch.values);
+        product<pairs>(operand(scratch.values + begin / unit * width, width),
+                       d - x < KvTile::block_columns ? d - x : KvTile::block_columns, p,
+                       attention_lanes, units, acc + x * attention_lanes, attention_lanes,
+                       block.width(), true);
+      }
+    };
+    visit_block<Element, true>(block, scratch, tile + begin, count, keys, add_values,
+                               {reinterpret_cast<const float*>(at(run.k_scales)) + begin,
+                                reinterpret_cast<const float*>(at(run.v_scales)) + begin});
+  }
+}
+
 template <class Element>
 void visit_with(const QueryBlock& block, const KeyRun& run, float* memory) {
-  if (run.tiled) {
+  if (run.k_scales != nullptr) {
+    visit_tiles_of_8_bits<Element>(block, run, memory);
+  } else if (run.tiled) {
     visit_tiles<Element>(block, run, memory);
   } else {
     visit_rows<Element>(block, run, memory);

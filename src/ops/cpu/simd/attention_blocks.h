@@ -2,6 +2,7 @@
 #pragma once
 
 #include "ops/cpu/attention_kernels.h"
+#include "ops/cpu/simd/ints.h"
 #include "ops/cpu/simd/panel.h"
 
 namespace sambay::ops::SAMBAY_ISA_NAMESPACE {
@@ -181,6 +182,32 @@ SAMBAY_INLINE Vec pair_up(Vec a, Vec b) {
   (void)b;
   return a;
 #endif
+}
+
+// `rows` rows of `width` fours of u8 (ops/kv_tiles.h) as the numbers that they stand for, but for
+// their scale: four times as many rows of floats, or twice as many of pairs of bf16.
+template <bool pairs>
+SAMBAY_INLINE void widen_fours(const uint8_t* from, int64_t rows, int64_t width, float* to) {
+  for (int64_t r = 0; r < rows; ++r, from += 4 * width) {
+    for (int64_t x = 0; x < width; x += lanes) {
+      const Ints four = load_ints(from + 4 * x);
+      const auto number = [](Ints shifted) {
+        return to_float(minus(masked(shifted, 0xff), KvTile::offset8));
+      };
+      const Vec a = number(four), b = number(shifted<8>(four));
+      const Vec c = number(shifted<16>(four)), d = number(shifted<24>(four));
+      if constexpr (pairs) {
+        store(to + x, pair_up(a, b));
+        store(to + width + x, pair_up(c, d));
+      } else {
+        store(to + x, a);
+        store(to + width + x, b);
+        store(to + 2 * width + x, c);
+        store(to + 3 * width + x, d);
+      }
+    }
+    to += (pairs ? 2 : 4) * width;
+  }
 }
 
 SAMBAY_INLINE float first_lane(Vec a) {

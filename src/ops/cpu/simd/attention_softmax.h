@@ -90,5 +90,19 @@ void soften_row(const QueryBlock& block, const Visible& seen, int count,
   store(sum, total);
 }
 
+[[maybe_unused]] void finish_rows(const QueryBlock* blocks, int count, const float* memory,
+                                  const AttentionPartial& partial) {
+  const DecodeScratch scratch(blocks[0], const_cast<float*>(memory));
+  int64_t rows = 0;
+  for (int b = 0; b < count; ++b) {
+    rows += blocks[b].rows();
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    partial.max[row] = scratch.max[row] * 0.693147180559945309F;
+    partial.sum[row] = sum(load(scratch.sum + row * 16));
+  }
+  copy_row(scratch.acc, rows * blocks[0].v_dim, partial.acc);
+}
+
 }  // namespace
 }  // namespace sambay::ops::SAMBAY_ISA_NAMESPACE
