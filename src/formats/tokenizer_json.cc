@@ -2,13 +2,13 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
 #include "base/json_fields.h"
 #include "formats/json_field.h"
+#include "formats/normalizer_json.h"
 
 namespace sambay {
 
@@ -51,28 +51,6 @@ const ByteLevelAlphabet& alphabet() {
   return made;
 }
 
-// The bytes that a name in the byte-level alphabet stands for; none if it has another character.
-// All letters of the alphabet are below U+0800, so one or two bytes of UTF-8 each.
-std::optional<std::string> from_byte_level(std::string_view name) {
-  std::string bytes;
-  for (size_t i = 0; i < name.size();) {
-    const auto first = static_cast<unsigned char>(name[i]);
-    uint32_t letter = first;
-    size_t length = 1;
-    if (first >= 0xc0 && first < 0xe0 && i + 1 < name.size()) {
-      letter = (first & 0x1fU) << 6 | (static_cast<unsigned char>(name[i + 1]) & 0x3fU);
-      length = 2;
-    }
-    const auto byte = alphabet().byte_of.find(letter);
-    if (byte == alphabet().byte_of.end() || (first >= 0x80) != (length == 2)) {
-      return std::nullopt;
-    }
-    bytes += static_cast<char>(byte->second);
-    i += length;
-  }
-  return bytes;
-}
-
 int32_t id_of(const JsonField& field) {
   if (!field.value().is_number_integer() || field.value() < 0 || field.value() > highest_id) {
     field.fail_here("expected an id from 0 to {}, got {}", highest_id, field.shown());
@@ -86,9 +64,7 @@ class Reader {
 
   TokenizerSpec read() {
     root_.object();
-    if (!root_["normalizer"].is_null()) {
-      root_["normalizer"].fail_here("expected null: normalizers are not supported");
-    }
+    spec_.normalizer = read_normalizer(root_["normalizer"]);
     const JsonField model = root_["model"];
     model.expect_type("BPE");
     expect_plain_model(model);
@@ -290,6 +266,27 @@ std::string to_byte_level(std::string_view bytes) {
   return name;
 }
 
+std::optional<std::string> from_byte_level(std::string_view name) {
+  // All letters of the alphabet are below U+0800, so one or two bytes of UTF-8 each.
+  std::string bytes;
+  for (size_t i = 0; i < name.size();) {
+    const auto first = static_cast<unsigned char>(name[i]);
+    uint32_t letter = first;
+    size_t length = 1;
+    if (first >= 0xc0 && first < 0xe0 && i + 1 < name.size()) {
+      letter = (first & 0x1fU) << 6 | (static_cast<unsigned char>(name[i + 1]) & 0x3fU);
+      length = 2;
+    }
+    const auto byte = alphabet().byte_of.find(letter);
+    if (byte == alphabet().byte_of.end() || (first >= 0x80) != (length == 2)) {
+      return std::nullopt;
+    }
+    bytes += static_cast<char>(byte->second);
+    i += length;
+  }
+  return bytes;
+}
+
 TokenizerSpec parse_tokenizer_json(std::string_view json, std::string_view tag) {
   const Json root = parse_json(json, std::string(tag));
   return Reader(root, tag).read();
@@ -339,12 +336,13 @@ std::string to_tokenizer_json(const TokenizerSpec& spec) {
   steps.push_back(byte_level);
   const Json splits = {{"type", "Sequence"}, {"pretokenizers", steps}};
   return fmt::format(
-      R"({{"version":"1.0","truncation":null,"padding":null,"added_tokens":{},"normalizer":null,)"
+      R"({{"version":"1.0","truncation":null,"padding":null,"added_tokens":{},"normalizer":{},)"
       R"("pre_tokenizer":{},"post_processor":null,"decoder":{},"model":{{"type":"BPE",)"
       R"("dropout":null,"unk_token":null,"continuing_subword_prefix":null,)"
       R"("end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":{},)"
       R"("vocab":{{{}}},"merges":[{}]}}}})",
-      added.dump(), splits.dump(), byte_level.dump(), spec.ignore_merges, vocab, merges);
+      added.dump(), write_normalizer(spec.normalizer).dump(), splits.dump(), byte_level.dump(),
+      spec.ignore_merges, vocab, merges);
 }
 
 std::string fingerprint(const TokenizerSpec& spec) {
