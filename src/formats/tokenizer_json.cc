@@ -2,12 +2,13 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <unordered_map>
 #include <utility>
 
 #include "base/error.h"
 #include "base/json_fields.h"
+#include "formats/json_field.h"
+#include "formats/normalizer_json.h"
 
 namespace sambay {
 
@@ -50,124 +51,12 @@ const ByteLevelAlphabet& alphabet() {
   return made;
 }
 
-// The bytes that a name in the byte-level alphabet stands for; none if it has another character.
-// All letters of the alphabet are below U+0800, so one or two bytes of UTF-8 each.
-std::optional<std::string> from_byte_level(std::string_view name) {
-  std::string bytes;
-  for (size_t i = 0; i < name.size();) {
-    const auto first = static_cast<unsigned char>(name[i]);
-    uint32_t letter = first;
-    size_t length = 1;
-    if (first >= 0xc0 && first < 0xe0 && i + 1 < name.size()) {
-      letter = (first & 0x1fU) << 6 | (static_cast<unsigned char>(name[i + 1]) & 0x3fU);
-      length = 2;
-    }
-    const auto byte = alphabet().byte_of.find(letter);
-    if (byte == alphabet().byte_of.end() || (first >= 0x80) != (length == 2)) {
-      return std::nullopt;
-    }
-    bytes += static_cast<char>(byte->second);
-    i += length;
+int32_t id_of(const JsonField& field) {
+  if (!field.value().is_number_integer() || field.value() < 0 || field.value() > highest_id) {
+    field.fail_here("expected an id from 0 to {}, got {}", highest_id, field.shown());
   }
-  return bytes;
+  return field.value().get<int32_t>();
 }
-
-// A value in the file that knows the way to it, for errors. Must not outlive the field it came
-// from.
-class Field {
- public:
-  Field(const Json& root, std::string_view file) : value_(&root), key_(file) {}
-  Field(const Json& value, const Field& parent, std::string_view key)
-      : value_(&value), parent_(&parent), key_(key) {}
-  Field(const Json& value, const Field& parent, size_t index)
-      : value_(&value), parent_(&parent), index_(index) {}
-
-  template <class... Args>
-  [[noreturn]] void fail_here(fmt::format_string<Args...> format, Args&&... args) const {
-    fail(path(), format, std::forward<Args>(args)...);
-  }
-
-  // A missing key reads as null.
-  Field operator[](std::string_view key) const {
-    static const Json nothing;
-    const auto found = object().find(key);
-    return {found == value_->end() ? nothing : *found, *this, key};
-  }
-  Field at(size_t index) const { return {(*value_)[index], *this, index}; }
-  template <class Each>
-  void for_each(Each each) const {
-    if (!value_->is_array()) {
-      fail_here("expected a list, got {}", shown());
-    }
-    for (size_t i = 0; i < value_->size(); ++i) {
-      each(at(i));
-    }
-  }
-
-  bool is_null() const { return value_->is_null(); }
-  bool is_string() const { return value_->is_string(); }
-  bool is_array() const { return value_->is_array(); }
-  size_t size() const { return value_->size(); }
-  const Json& object() const {
-    if (!value_->is_object()) {
-      fail_here("expected an object, got {}", shown());
-    }
-    return *value_;
-  }
-  const std::string& string() const {
-    if (!value_->is_string()) {
-      fail_here("expected a string, got {}", shown());
-    }
-    return value_->get_ref<const std::string&>();
-  }
-  bool boolean(bool if_missing) const {
-    if (is_null()) {
-      return if_missing;
-    }
-    if (!value_->is_boolean()) {
-      fail_here("expected true or false, got {}", shown());
-    }
-    return value_->get<bool>();
-  }
-  int32_t id() const {
-    if (!value_->is_number_integer() || *value_ < 0 || *value_ > highest_id) {
-      fail_here("expected an id from 0 to {}, got {}", highest_id, shown());
-    }
-    return value_->get<int32_t>();
-  }
-  void expect_type(std::string_view wanted) const {
-    const Field type = (*this)["type"];
-    if (type.string() != wanted) {
-      type.fail_here("expected \"{}\", got {}", wanted, type.shown());
-    }
-  }
-  // The value, cut to what fits in a line.
-  std::string shown() const {
-    constexpr size_t longest = 60;
-    if (value_->is_structured()) {
-      return value_->is_array() ? "a list" : "an object";
-    }
-    const std::string text = value_->dump(-1, ' ', true, Json::error_handler_t::replace);
-    return text.size() <= longest ? text : text.substr(0, longest) + "...";
-  }
-
- private:
-  // "file: model.merges[3]"
-  std::string path() const {
-    if (parent_ == nullptr) {
-      return std::string(key_);
-    }
-    if (key_.data() == nullptr) {
-      return fmt::format("{}[{}]", parent_->path(), index_);
-    }
-    return fmt::format("{}{}{}", parent_->path(), parent_->parent_ == nullptr ? ": " : ".", key_);
-  }
-
-  const Json* value_;
-  const Field* parent_ = nullptr;
-  std::string_view key_;
-  size_t index_ = 0;
-};
 
 class Reader {
  public:
@@ -175,10 +64,8 @@ class Reader {
 
   TokenizerSpec read() {
     root_.object();
-    if (!root_["normalizer"].is_null()) {
-      root_["normalizer"].fail_here("expected null: normalizers are not supported");
-    }
-    const Field model = root_["model"];
+    spec_.normalizer = read_normalizer(root_["normalizer"]);
+    const JsonField model = root_["model"];
     model.expect_type("BPE");
     expect_plain_model(model);
     spec_.ignore_merges = model["ignore_merges"].boolean(false);
@@ -194,9 +81,9 @@ class Reader {
   }
 
  private:
-  static void expect_plain_model(const Field& model) {
+  static void expect_plain_model(const JsonField& model) {
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-      if (const Field affix = model[key]; !affix.is_null() && !affix.string().empty()) {
+      if (const JsonField affix = model[key]; !affix.is_null() && !affix.string().empty()) {
         affix.fail_here("expected null or \"\", got {}", affix.shown());
       }
     }
@@ -208,11 +95,12 @@ class Reader {
     }
   }
 
-  void read_vocab(const Field& vocab) {
+  void read_vocab(const JsonField& vocab) {
     for (const auto& [name, value] : vocab.object().items()) {
-      const Field entry(value, vocab, name);
-      place(entry, name, entry.id());
-      id_of_.emplace(name, entry.id());
+      const JsonField entry(value, vocab, name);
+      const int32_t id = id_of(entry);
+      place(entry, name, id);
+      id_of_.emplace(name, id);
     }
     for (int byte = 0; byte < 256; ++byte) {
       const char one = static_cast<char>(byte);
@@ -222,7 +110,7 @@ class Reader {
     }
   }
 
-  void place(const Field& entry, const std::string& name, int32_t id) {
+  void place(const JsonField& entry, const std::string& name, int32_t id) {
     const auto at = static_cast<size_t>(id);
     if (spec_.vocab.size() <= at) {
       spec_.vocab.resize(at + 1);
@@ -237,7 +125,7 @@ class Reader {
     spec_.vocab[at] = {std::move(bytes).value_or(name), as_written};
   }
 
-  int32_t known(const Field& entry, const std::string& name) const {
+  int32_t known(const JsonField& entry, const std::string& name) const {
     const auto found = id_of_.find(name);
     if (found == id_of_.end()) {
       entry.fail_here("{} is not in the vocabulary", Json(name).dump());
@@ -245,9 +133,9 @@ class Reader {
     return found->second;
   }
 
-  void read_merges(const Field& merges) {
+  void read_merges(const JsonField& merges) {
     spec_.merges.reserve(merges.size());
-    merges.for_each([&](const Field& entry) {
+    merges.for_each([&](const JsonField& entry) {
       std::string left, right;
       if (entry.is_array() && entry.size() == 2) {
         left = entry.at(0).string();
@@ -265,13 +153,13 @@ class Reader {
     });
   }
 
-  void read_added(const Field& added) {
+  void read_added(const JsonField& added) {
     if (added.is_null()) {
       return;
     }
-    added.for_each([&](const Field& entry) {
+    added.for_each([&](const JsonField& entry) {
       AddedToken token;
-      token.id = entry["id"].id();
+      token.id = id_of(entry["id"]);
       token.content = entry["content"].string();
       token.special = entry["special"].boolean(false);
       token.lstrip = entry["lstrip"].boolean(false);
@@ -292,7 +180,7 @@ class Reader {
     });
   }
 
-  void read_pre_tokenizer(const Field& step) {
+  void read_pre_tokenizer(const JsonField& step) {
     const std::string& type = step["type"].string();
     if (byte_level_) {
       step.fail_here("expected nothing after ByteLevel");
@@ -302,7 +190,7 @@ class Reader {
         step.fail_here("expected no Sequence within a Sequence");
       }
       in_sequence_ = true;
-      step["pretokenizers"].for_each([&](const Field& inner) { read_pre_tokenizer(inner); });
+      step["pretokenizers"].for_each([&](const JsonField& inner) { read_pre_tokenizer(inner); });
     } else if (type == "ByteLevel") {
       if (step["add_prefix_space"].boolean(true)) {
         step["add_prefix_space"].fail_here("expected false");
@@ -322,15 +210,15 @@ class Reader {
     }
   }
 
-  void read_split(const Field& step) {
-    const Field pattern = step["pattern"];
+  void read_split(const JsonField& step) {
+    const JsonField pattern = step["pattern"];
     SplitRule rule;
-    if (const Field literal = pattern["String"]; !literal.is_null()) {
+    if (const JsonField literal = pattern["String"]; !literal.is_null()) {
       rule.pattern = quoted(literal.string());
     } else {
       rule.pattern = pattern["Regex"].string();
     }
-    const Field behavior = step["behavior"];
+    const JsonField behavior = step["behavior"];
     if (behavior.string() == "Removed") {
       rule.keep_matches = step["invert"].boolean(false);
       rule.keep_gaps = !rule.keep_matches;
@@ -351,7 +239,7 @@ class Reader {
     return out;
   }
 
-  Field root_;
+  JsonField root_;
   TokenizerSpec spec_;
   std::vector<bool> placed_;
   std::unordered_map<std::string, int32_t> id_of_;
@@ -376,6 +264,27 @@ std::string to_byte_level(std::string_view bytes) {
     }
   }
   return name;
+}
+
+std::optional<std::string> from_byte_level(std::string_view name) {
+  // All letters of the alphabet are below U+0800, so one or two bytes of UTF-8 each.
+  std::string bytes;
+  for (size_t i = 0; i < name.size();) {
+    const auto first = static_cast<unsigned char>(name[i]);
+    uint32_t letter = first;
+    size_t length = 1;
+    if (first >= 0xc0 && first < 0xe0 && i + 1 < name.size()) {
+      letter = (first & 0x1fU) << 6 | (static_cast<unsigned char>(name[i + 1]) & 0x3fU);
+      length = 2;
+    }
+    const auto byte = alphabet().byte_of.find(letter);
+    if (byte == alphabet().byte_of.end() || (first >= 0x80) != (length == 2)) {
+      return std::nullopt;
+    }
+    bytes += static_cast<char>(byte->second);
+    i += length;
+  }
+  return bytes;
 }
 
 TokenizerSpec parse_tokenizer_json(std::string_view json, std::string_view tag) {
@@ -427,12 +336,13 @@ std::string to_tokenizer_json(const TokenizerSpec& spec) {
   steps.push_back(byte_level);
   const Json splits = {{"type", "Sequence"}, {"pretokenizers", steps}};
   return fmt::format(
-      R"({{"version":"1.0","truncation":null,"padding":null,"added_tokens":{},"normalizer":null,)"
+      R"({{"version":"1.0","truncation":null,"padding":null,"added_tokens":{},"normalizer":{},)"
       R"("pre_tokenizer":{},"post_processor":null,"decoder":{},"model":{{"type":"BPE",)"
       R"("dropout":null,"unk_token":null,"continuing_subword_prefix":null,)"
       R"("end_of_word_suffix":null,"fuse_unk":false,"byte_fallback":false,"ignore_merges":{},)"
       R"("vocab":{{{}}},"merges":[{}]}}}})",
-      added.dump(), splits.dump(), byte_level.dump(), spec.ignore_merges, vocab, merges);
+      added.dump(), write_normalizer(spec.normalizer).dump(), splits.dump(), byte_level.dump(),
+      spec.ignore_merges, vocab, merges);
 }
 
 std::string fingerprint(const TokenizerSpec& spec) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "formats/tokenizer_json.h"
+#include "text/normalizer.h"
 
 namespace sambay {
 
@@ -18,17 +19,19 @@ class AddedTokenFinder {
     std::string_view text;
   };
 
-  explicit AddedTokenFinder(const std::vector<AddedToken>& tokens);
+  // The content of a token with `normalized` is sought as the normalizer makes it.
+  AddedTokenFinder(const std::vector<AddedToken>& tokens, const Normalizer& normalizer);
 
-  // From left to right, at each place the longest; those with `normalized` in what the others
-  // leave.
+  // From left to right, at each place the longest token: first those without `normalized`...
   std::vector<Part> split(std::string_view text) const;
+  // ... then, in what they leave, once it is normalized, those with it.
+  std::vector<Part> split_normalized(std::string_view text) const;
 
  private:
   // Tokens of one kind, sorted by content.
   using Group = std::vector<AddedToken>;
 
-  static void split_by(const Group& group, std::string_view text, std::vector<Part>& parts);
+  static std::vector<Part> split_by(const Group& group, std::string_view text);
   static const AddedToken* longest_at(const Group& group, std::string_view text);
 
   Group plain_, normalized_;

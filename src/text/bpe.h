@@ -5,37 +5,31 @@
 #include <string_view>
 #include <vector>
 
-#include "formats/tokenizer_json.h"
+#include "text/merge_table.h"
 
 namespace sambay {
 
 class BpeMerges {
  public:
   // byte_ids[b]: the token of byte b.
-  BpeMerges(std::vector<Merge> merges, std::vector<int32_t> byte_ids);
+  BpeMerges(const std::vector<Merge>& merges, std::vector<int32_t> byte_ids);
 
   // Appends the tokens of the word: the merge of lowest rank first, the leftmost of equal ones,
-  // until none applies. O(n log n) in the length of the word; about O(n) for long ones if merges
-  // are in the order that training gives.
+  // until none applies. O(n) in the length of the word, unless its tokens depend on text at any
+  // distance, which none that text gave do: then O(n log n).
   void apply(std::string_view word, std::vector<int32_t>& ids) const;
 
  private:
-  struct Slot {
-    uint64_t pair;  // left << 32 | right
-    uint32_t rank;  // no_rank: the slot is free
-    int32_t merged;
+  struct Token {
+    int32_t id;
+    size_t end;  // in the text it was made from
   };
-  static constexpr uint32_t no_rank = UINT32_MAX;
+  class Window;
 
-  const Slot& find(int32_t left, int32_t right) const;
   void apply_short(std::string_view word, std::vector<int32_t>& ids) const;
-  template <class Queue>
-  void apply_long(std::string_view word, std::vector<int32_t>& ids, Queue proposed) const;
+  void apply_long(std::string_view word, std::vector<int32_t>& ids) const;
 
-  std::vector<Merge> merges_;  // by rank
-  bool in_order_;
-  std::vector<Slot> slots_;  // open addressing; the size is a power of two
-  int shift_ = 0;
+  MergeTable merges_;
   std::vector<int32_t> byte_ids_;
 };
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "text/added_token_finder.h"
 #include "text/bpe.h"
+#include "text/normalizer.h"
 #include "text/splitter.h"
 #include "text/utf8.h"
 
@@ -108,10 +109,13 @@ struct Tokenizer::Impl {
   TokenizerSpec spec;
   WordTable words;
   BpeMerges merges;
+  Normalizer normalizer;
   Splitter splitter;
   AddedTokenFinder finder;
   std::unordered_map<std::string_view, int32_t> added_ids;
   std::vector<bool> special;
+  // What added tokens decode to where the normalizer changes them: as text, they became that.
+  std::unordered_map<int32_t, std::string> normalized_bytes;
   // Whether merging a token's bytes gives that token again, found out when first asked. Most words
   // are such tokens. Threads may find it out twice; they find the same.
   std::unique_ptr<std::atomic<uint8_t>[]> reach;
@@ -120,13 +124,19 @@ struct Tokenizer::Impl {
       : spec(std::move(from)),
         words(spec.vocab),
         merges(spec.merges, byte_ids(words)),
+        normalizer(spec.normalizer, tag),
         splitter(spec.splits, tag),
-        finder(spec.added),
+        finder(spec.added, normalizer),
         special(spec.vocab.size()),
         reach(new std::atomic<uint8_t>[spec.vocab.size()]()) {
     for (const AddedToken& token : spec.added) {
       added_ids.emplace(token.content, token.id);
       special[static_cast<size_t>(token.id)] = token.special;
+      std::string storage;
+      if (const auto content = normalizer.apply(token.content, storage);
+          token.normalized && content != token.content) {
+        normalized_bytes.emplace(token.id, from_byte_level(content).value_or(std::string(content)));
+      }
     }
   }
 
@@ -155,7 +165,7 @@ struct Tokenizer::Impl {
     }
   }
 
-  void encode_text(std::string_view text, std::vector<int32_t>& ids) const {
+  void encode_normalized(std::string_view text, std::vector<int32_t>& ids) const {
     std::vector<std::string_view> pieces;
     splitter.split(text, pieces);
     for (const std::string_view piece : pieces) {
@@ -185,15 +195,23 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, AddedTokens added)
 
 void Tokenizer::encode_to(std::vector<int32_t>& ids, std::string_view text,
                           AddedTokens added) const {
+  std::string storage;
   if (added == AddedTokens::as_text) {
-    impl_->encode_text(text, ids);
+    impl_->encode_normalized(impl_->normalizer.apply(text, storage), ids);
     return;
   }
   for (const auto& part : impl_->finder.split(text)) {
     if (part.id >= 0) {
       ids.push_back(part.id);
-    } else {
-      impl_->encode_text(part.text, ids);
+      continue;
+    }
+    const auto normalized = impl_->normalizer.apply(part.text, storage);
+    for (const auto& inner : impl_->finder.split_normalized(normalized)) {
+      if (inner.id >= 0) {
+        ids.push_back(inner.id);
+      } else {
+        impl_->encode_normalized(inner.text, ids);
+      }
     }
   }
 }
@@ -213,6 +231,11 @@ std::string Tokenizer::decode_bytes(std::span<const int32_t> ids, bool skip_spec
 }
 
 std::string_view Tokenizer::bytes_of(int32_t id) const {
+  if (const auto& changed = impl_->normalized_bytes; !changed.empty()) {
+    if (const auto found = changed.find(id); found != changed.end()) {
+      return found->second;
+    }
+  }
   return impl_->has(id) ? std::string_view(impl_->spec.vocab[static_cast<size_t>(id)].bytes)
                         : std::string_view();
 }

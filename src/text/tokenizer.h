@@ -30,7 +30,8 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
   // Text may hold any bytes: those that are not UTF-8 are encoded one by one and survive a round
-  // trip. No begin or end token is added.
+  // trip, as all text does that the tokenizer's normalizer does not change. No begin or end token
+  // is added.
   std::vector<int32_t> encode(std::string_view text,
                               AddedTokens added = AddedTokens::recognised) const;
   // Appends to ids.

@@ -163,6 +163,10 @@ std::string to_capitalized(std::string_view text) {
   });
 }
 
+void append_lower(std::string& out, std::string_view character) {
+  append_converted(out, character, lower);
+}
+
 bool is_printable(std::string_view character) {
   const auto c = static_cast<unsigned char>(character[0]);
   if (c < 0x80) {
@@ -170,6 +174,11 @@ bool is_printable(std::string_view character) {
   }
   static const Pattern hidden(R"([\p{C}\p{Z}])");
   return !hidden.at(character, 0);
+}
+
+bool is_word_character(std::string_view character) {
+  static const Pattern word(R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}])");
+  return word.at(character, 0);
 }
 
 }  // namespace sambay

@@ -1,6 +1,7 @@
 #include "text/utf8.h"
 
 #include <array>
+#include <cstring>
 
 namespace sambay {
 namespace {
@@ -74,11 +75,25 @@ Utf8Step utf8_step(std::string_view text) {
   return {Utf8::valid, lead.length, code_point};
 }
 
+size_t ascii_prefix(std::string_view text) {
+  size_t at = 0;
+  for (uint64_t eight = 0; at + sizeof eight <= text.size(); at += sizeof eight) {
+    std::memcpy(&eight, text.data() + at, sizeof eight);
+    if ((eight & 0x8080808080808080U) != 0) {
+      break;
+    }
+  }
+  while (at < text.size() && static_cast<unsigned char>(text[at]) < 0x80) {
+    ++at;
+  }
+  return at;
+}
+
 size_t utf8_valid_prefix(std::string_view text) {
   size_t at = 0;
   while (at < text.size()) {
     if (static_cast<unsigned char>(text[at]) < 0x80) {
-      ++at;
+      at += ascii_prefix(text.substr(at));
       continue;
     }
     const Utf8Step step = utf8_step(text.substr(at));
@@ -141,6 +156,30 @@ bool is_white_space(uint32_t c) {
   return (c >= 0x9 && c <= 0xd) || c == 0x20 || c == 0x85 || c == 0xa0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
          c == 0x3000;
+}
+
+size_t white_space_at_start(std::string_view text) {
+  size_t at = 0;
+  while (at < text.size()) {
+    const Utf8Step step = utf8_step(text.substr(at));
+    if (step.kind != Utf8::valid || !is_white_space(step.code_point)) {
+      break;
+    }
+    at += step.bytes;
+  }
+  return at;
+}
+
+size_t white_space_at_end(std::string_view text) {
+  size_t end = text.size();
+  while (end > 0) {
+    const auto last = last_character(text.substr(0, end));
+    if (white_space_at_start(last) != last.size()) {
+      break;
+    }
+    end -= last.size();
+  }
+  return text.size() - end;
 }
 
 }  // namespace sambay

@@ -20,7 +20,8 @@ struct Utf8Step {
 };
 Utf8Step utf8_step(std::string_view text);  // text is not empty
 
-// Length of the longest valid beginning.
+// Length of the longest beginning that is ASCII, and of the longest that is valid.
+size_t ascii_prefix(std::string_view text);
 size_t utf8_valid_prefix(std::string_view text);
 
 // Replaces each invalid part by U+FFFD; an incomplete end too.
@@ -35,5 +36,8 @@ void append_utf8(std::string& out, uint32_t code_point);
 
 // Unicode's White_Space.
 bool is_white_space(uint32_t code_point);
+// How many bytes of it any text begins or ends with.
+size_t white_space_at_start(std::string_view text);
+size_t white_space_at_end(std::string_view text);
 
 }  // namespace sambay

@@ -121,13 +121,59 @@ TEST(TokenizerJson, SplitsOfEveryKindAreRead) {
   EXPECT_EQ(splits[2].pattern, "\\p{N}");
 }
 
+TEST(TokenizerJson, NormalizersAreWrittenAsRead) {
+  for (const char* normalizer :
+       {R"(null)", R"({"type":"NFC"})",
+        R"({"normalizers":[{"type":"NFD"},{"type":"NFKC"},{"type":"NFKD"},{"type":"Lowercase"},)"
+        R"({"strip_left":true,"strip_right":false,"type":"Strip"},{"type":"StripAccents"},)"
+        R"({"prepend":"\u2581 \"","type":"Prepend"},)"
+        R"({"content":"","pattern":{"String":"a.b"},"type":"Replace"},)"
+        R"({"content":"$1","pattern":{"Regex":"a.b"},"type":"Replace"}],"type":"Sequence"})"}) {
+    Json json = minimal();
+    json["normalizer"] = Json::parse(normalizer);
+    const std::string written = to_tokenizer_json(parsed(json));
+    EXPECT_EQ(Json::parse(written)["normalizer"], json["normalizer"]);
+    EXPECT_EQ(to_tokenizer_json(parse_tokenizer_json(written, "written")), written);
+  }
+}
+
+TEST(TokenizerJson, SequencesOfNormalizersAreTheirParts) {
+  const auto steps_of = [](const char* normalizer) {
+    Json json = minimal();
+    json["normalizer"] = Json::parse(normalizer);
+    return parsed(json).normalizer.size();
+  };
+  EXPECT_EQ(steps_of(R"({"type":"Sequence","normalizers":[]})"), 0U);
+  EXPECT_EQ(steps_of(R"({"type":"Sequence","normalizers":[{"type":"NFC"},
+      {"type":"Sequence","normalizers":[{"type":"NFD"},{"type":"NFC"}]}]})"),
+            3U);
+}
+
+TEST(TokenizerJson, NormalizersBeyondThoseAreRefusedByName) {
+  EXPECT_EQ(refusal_with("/normalizer", {{"type", "Precompiled"}}),
+            "[t.json: normalizer.type] expected NFC, NFD, NFKC, NFKD, Lowercase, Strip, "
+            "StripAccents, Prepend, Replace or a Sequence of them, got \"Precompiled\"");
+  EXPECT_EQ(refusal_with("/normalizer", "NFC"),
+            "[t.json: normalizer] expected an object, got \"NFC\"");
+  EXPECT_THAT(refusal_with("/normalizer", Json::parse(R"({"type":"Sequence","normalizers":[
+                                                          {"type":"NFC"},{"type":"Nmt"}]})")),
+              HasSubstr("[t.json: normalizer.normalizers[1].type]"));
+  EXPECT_EQ(refusal_with("/normalizer", {{"type", "Strip"}, {"strip_left", true}}),
+            "[t.json: normalizer.strip_right] expected true or false, got null");
+  EXPECT_EQ(refusal_with("/normalizer", {{"type", "Prepend"}}),
+            "[t.json: normalizer.prepend] expected a string, got null");
+  EXPECT_EQ(refusal_with("/normalizer", {{"type", "Replace"}, {"content", ""}, {"pattern", "a"}}),
+            "[t.json: normalizer.pattern] expected an object, got \"a\"");
+  EXPECT_EQ(refusal_with("/normalizer",
+                         {{"type", "Replace"}, {"content", ""}, {"pattern", {{"String", ""}}}}),
+            "[t.json: normalizer.pattern.String] expected at least one character");
+}
+
 TEST(TokenizerJson, FaultsAreNamedOnOneLine) {
   EXPECT_THAT(refusal("{"), HasSubstr("[t.json] not JSON"));
   EXPECT_THAT(refusal("{\n\"a\" \n\x01"), Not(HasSubstr("\n")));
   EXPECT_THAT(refusal("{\"a\": 1e999}"), HasSubstr("[t.json] not JSON"));
   EXPECT_EQ(refusal("[]"), "[t.json] expected an object, got a list");
-  EXPECT_EQ(refusal_with("/normalizer", {{"type", "NFC"}}),
-            "[t.json: normalizer] expected null: normalizers are not supported");
   EXPECT_EQ(refusal_with("/model/type", "Unigram"),
             "[t.json: model.type] expected \"BPE\", got \"Unigram\"");
   EXPECT_EQ(refusal_with("/model/vocab", 3), "[t.json: model.vocab] expected an object, got 3");

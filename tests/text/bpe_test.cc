@@ -79,6 +79,43 @@ TEST(Bpe, EqualsTheDefinitionOnWordsOfEveryLength) {
   }
 }
 
+TEST(Bpe, EqualsTheDefinitionAcrossWindows) {
+  Rng rng(6);
+  for (int round = 0; round < 12; ++round) {
+    const auto merges = random_merges(rng, 10 + static_cast<int>(rng.below(200)));
+    std::string word;
+    for (uint64_t i = 500 + rng.below(1500); i > 0; --i) {
+      word += static_cast<char>('a' + rng.below(3));
+    }
+    std::vector<int32_t> ids;
+    BpeMerges(merges, bytes_as_ids()).apply(word, ids);
+    ASSERT_EQ(ids, by_definition(merges, word)) << word;
+  }
+}
+
+// Of ascending bytes the last two merge first: where such a run ends decides over all of it, beyond
+// what is left to the next window.
+TEST(Bpe, AWindowThatBelievedTooMuchIsMergedAgain) {
+  std::vector<Merge> merges;
+  for (int byte = 254; byte >= 0; --byte) {
+    merges.push_back({byte, byte + 1, 256 + byte});
+  }
+  const BpeMerges bpe(merges, bytes_as_ids());
+  Rng rng(7);
+  for (int round = 0; round < 12; ++round) {
+    std::string word;
+    while (word.size() < 3000) {
+      const auto end = round == 0 ? 256 : 1 + rng.below(256);
+      for (uint64_t byte = round == 0 ? 0 : rng.below(20); byte < end; ++byte) {
+        word += static_cast<char>(byte);
+      }
+    }
+    std::vector<int32_t> ids;
+    bpe.apply(word, ids);
+    ASSERT_EQ(ids, by_definition(merges, word)) << round;
+  }
+}
+
 TEST(Bpe, ALongWordTakesNoQuadraticTime) {
   const std::vector<Merge> merges = {{'a', 'a', 256}, {256, 256, 257}, {257, 257, 258}};
   std::vector<int32_t> ids;

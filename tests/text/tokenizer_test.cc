@@ -11,6 +11,8 @@
 #include "base/files.h"
 #include "base/rng.h"
 #include "support/temp_dir.h"
+#include "text/normalizer.h"
+#include "text/utf8.h"
 
 namespace sambay {
 namespace {
@@ -62,6 +64,64 @@ TEST(Tokenizer, EqualsTheReferenceOnItsAnswers) {
     EXPECT_EQ(small().decode(ids), text);
     EXPECT_EQ(small().decode(ids, true), golden["decoded"].get<std::string>());
   }
+}
+
+// The same with normalizers and with added tokens that are sought before and after them.
+TEST(Tokenizer, EqualsTheReferenceWithEachNormalizer) {
+  auto goldens = lines_of(data("normalizer_goldens.jsonl"));
+  ASSERT_GT(goldens.size(), 150U);
+  Json json = Json::parse(read_text(data("small.tokenizer.json")));
+  for (const Json& token : json["added_tokens"]) {
+    json["model"]["vocab"].erase(token["content"].get<std::string>());
+  }
+  json["added_tokens"] = goldens[0]["added_tokens"];
+  for (const Json& token : json["added_tokens"]) {
+    json["model"]["vocab"][token["content"].get<std::string>()] = token["id"];
+  }
+  json["normalizer"] = "none yet";
+  std::optional<Tokenizer> tokenizer;
+  for (size_t i = 1; i < goldens.size(); ++i) {
+    if (json["normalizer"] != goldens[i]["normalizer"]) {
+      json["normalizer"] = goldens[i]["normalizer"];
+      tokenizer.emplace(parse_tokenizer_json(json.dump(), "test"));
+    }
+    const auto text = goldens[i]["text"].get<std::string>();
+    EXPECT_EQ(tokenizer->encode(text), goldens[i]["ids"].get<std::vector<int32_t>>())
+        << text << json["normalizer"];
+  }
+}
+
+TEST(Tokenizer, AnyBytesBecomeWhatTheNormalizerMakesOfThem) {
+  TokenizerSpec spec = small().spec();
+  spec.normalizer = {{.kind = NormalizerStep::Kind::nfkd},
+                     {.kind = NormalizerStep::Kind::strip, .strip_right = true},
+                     {.kind = NormalizerStep::Kind::lowercase}};
+  const Normalizer normalizer(spec.normalizer, "test");
+  const Tokenizer tokenizer(spec);
+  Rng rng(8);
+  std::string storage;
+  for (int round = 0; round < 500; ++round) {
+    std::string bytes;
+    for (uint64_t i = rng.below(40); i > 0; --i) {
+      if (rng.below(2) == 0) {
+        append_utf8(bytes, static_cast<uint32_t>(rng.below(0xd800)));
+      } else {
+        bytes += static_cast<char>(rng.below(256));
+      }
+    }
+    EXPECT_EQ(tokenizer.decode_bytes(tokenizer.encode(bytes, AddedTokens::as_text)),
+              normalizer.apply(bytes, storage));
+  }
+}
+
+TEST(Tokenizer, ANormalizedTokenDecodesToWhatItIsSoughtAs) {
+  TokenizerSpec spec =
+      bytes_and({{.content = "ABΣ", .normalized = true}, {.content = "AB"}}).spec();
+  spec.normalizer = {{.kind = NormalizerStep::Kind::lowercase}};
+  const Tokenizer tokenizer(spec);
+  EXPECT_THAT(tokenizer.encode("abσ aBΣ AB"), ElementsAre(256, ' ', 256, ' ', 257));
+  EXPECT_EQ(tokenizer.decode(std::vector<int32_t>{256, 257}), "abσAB");
+  EXPECT_EQ(tokenizer.id_of("ABΣ"), 256);
 }
 
 TEST(Tokenizer, AnyBytesSurviveTheRoundTrip) {
@@ -155,6 +215,21 @@ TEST(Tokenizer, SingleWordTokensStandAlone) {
   const Tokenizer tokenizer = bytes_and({{.content = "it", .single_word = true}});
   EXPECT_THAT(tokenizer.encode("it bit, it"), ElementsAre(256, ' ', 'b', 'i', 't', ',', ' ', 256));
   EXPECT_THAT(tokenizer.encode("it_"), ElementsAre('i', 't', '_'));
+}
+
+// Of what is beyond ASCII, letters and marks are part of a word, signs are not.
+TEST(Tokenizer, SingleWordsEndWhereUnicodeSaysSo) {
+  const Tokenizer tokenizer = bytes_and({{.content = "it", .single_word = true}});
+  EXPECT_EQ(tokenizer.encode("ité").size(), 4U);
+  EXPECT_EQ(tokenizer.encode("it́").size(), 4U);
+  EXPECT_EQ(tokenizer.encode("①it▁").size(), 7U);
+}
+
+TEST(Tokenizer, WhiteSpaceATokenTakesMayBeginAnother) {
+  const Tokenizer tokenizer = bytes_and(
+      {{.content = "<r>", .rstrip = true}, {.content = " q"}, {.content = "  ", .rstrip = true}});
+  EXPECT_THAT(tokenizer.encode("<r> q"), ElementsAre(256, 257));
+  EXPECT_EQ(tokenizer.encode(std::string(1'000'000, ' ')).size(), 500'000U);
 }
 
 TEST(Tokenizer, NormalizedTokensAreSoughtInWhatTheOthersLeave) {
