@@ -6,7 +6,9 @@ namespace sambay {
 namespace {
 
 constexpr int max_depth = 100;
-constexpr size_t max_file_bytes = 100'000'000;
+// Values take some 20 times the memory of their text. The largest published tokenizer.json has 33
+// MB.
+constexpr size_t max_file_bytes = 50'000'000;
 
 bool nests_deeper(std::string_view json, int limit) {
   int depth = 0;

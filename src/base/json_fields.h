@@ -49,7 +49,7 @@ class JsonFields {
 // Parses a JSON text; an Error names `where`, line and column. Refuses texts that nest deeper than
 // any format does: whoever walks such a value would run out of stack.
 nlohmann::json parse_json(std::string_view text, const std::string& where);
-// The same of a regular file of at most 100 MB.
+// The same of a regular file of at most 50 MB.
 nlohmann::json read_json(const std::filesystem::path& file);
 
 template <class T>

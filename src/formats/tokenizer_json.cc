@@ -134,6 +134,13 @@ class Reader {
   }
 
   void read_merges(const JsonField& merges) {
+    size_t ways = 0;
+    for (const auto& token : spec_.vocab) {
+      ways += token.bytes.empty() ? 0 : token.bytes.size() - 1;
+    }
+    if (merges.size() > ways) {
+      merges.fail_here("{} merges: the tokens can be cut in two in {} ways", merges.size(), ways);
+    }
     spec_.merges.reserve(merges.size());
     merges.for_each([&](const JsonField& entry) {
       std::string left, right;

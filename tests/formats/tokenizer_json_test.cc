@@ -192,6 +192,9 @@ TEST(TokenizerJson, FaultsAreNamedOnOneLine) {
                             Json({"", "a"}), Json(7), Json()}) {
     EXPECT_THAT(refusal_with("/model/merges/0", merge), HasSubstr("expected two tokens"));
   }
+  // "ab" and "abc" can be cut in two in 3 ways.
+  EXPECT_EQ(refusal_with("/model/merges", Json::array({"a b", "a b", "a b", "a b"})),
+            "[t.json: model.merges] 4 merges: the tokens can be cut in two in 3 ways");
   EXPECT_THAT(refusal_with("/model/merges/0", {"a", 3}),
               HasSubstr("merges[0][1]] expected a string"));
   EXPECT_THAT(refusal_with("/model/byte_fallback", true), HasSubstr("byte_fallback"));
@@ -220,7 +223,7 @@ TEST(TokenizerJson, AnEnormousFileIsRefusedUnread) {
   std::ofstream(file) << "{";
   std::filesystem::resize_file(file, 200'000'000);  // sparse
   EXPECT_EQ(testing::fault([&] { read_tokenizer_json(file); }),
-            "[" + file.string() + "] 200000000 bytes: expected at most 100000000");
+            "[" + file.string() + "] 200000000 bytes: expected at most 50000000");
 }
 
 TEST(TokenizerJson, DeepNestingIsAnError) {
