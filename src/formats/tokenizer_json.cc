@@ -1,5 +1,6 @@
 #include "formats/tokenizer_json.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,8 +19,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Bounds the memory that a hostile file can ask for with one number.
-constexpr int32_t highest_id = (1 << 22) - 1;
+constexpr int32_t max_ids = 1 << 22;
+// Ids may leave gaps, but with one number a file must not ask for much more memory than it takes.
+constexpr size_t max_ids_a_token = 16;
 
 struct ByteLevelAlphabet {
   std::array<uint32_t, 256> letter_of{};  // code points
@@ -129,9 +131,9 @@ class Field {
     }
     return value_->get<bool>();
   }
-  int32_t id() const {
-    if (!value_->is_number_integer() || *value_ < 0 || *value_ > highest_id) {
-      fail_here("expected an id from 0 to {}, got {}", highest_id, shown());
+  int32_t id(int32_t end) const {
+    if (!value_->is_number_integer() || *value_ < 0 || *value_ >= end) {
+      fail_here("expected an id from 0 to {}, got {}", end - 1, shown());
     }
     return value_->get<int32_t>();
   }
@@ -182,6 +184,8 @@ class Reader {
     model.expect_type("BPE");
     expect_plain_model(model);
     spec_.ignore_merges = model["ignore_merges"].boolean(false);
+    const size_t tokens = model["vocab"].size() + root_["added_tokens"].size();
+    end_id_ = static_cast<int32_t>(std::min<size_t>(max_ids_a_token * tokens, max_ids));
     read_vocab(model["vocab"]);
     read_merges(model["merges"]);
     read_added(root_["added_tokens"]);
@@ -211,8 +215,9 @@ class Reader {
   void read_vocab(const Field& vocab) {
     for (const auto& [name, value] : vocab.object().items()) {
       const Field entry(value, vocab, name);
-      place(entry, name, entry.id());
-      id_of_.emplace(name, entry.id());
+      const int32_t id = entry.id(end_id_);
+      place(entry, name, id);
+      id_of_.emplace(name, id);
     }
     for (int byte = 0; byte < 256; ++byte) {
       const char one = static_cast<char>(byte);
@@ -271,7 +276,7 @@ class Reader {
     }
     added.for_each([&](const Field& entry) {
       AddedToken token;
-      token.id = entry["id"].id();
+      token.id = entry["id"].id(end_id_);
       token.content = entry["content"].string();
       token.special = entry["special"].boolean(false);
       token.lstrip = entry["lstrip"].boolean(false);
@@ -353,6 +358,7 @@ class Reader {
 
   Field root_;
   TokenizerSpec spec_;
+  int32_t end_id_ = 0;
   std::vector<bool> placed_;
   std::unordered_map<std::string, int32_t> id_of_;
   bool byte_level_ = false, in_sequence_ = false;
