@@ -8,8 +8,8 @@ namespace {
 std::vector<int32_t> integers(const Safetensors& file, const std::string& name) {
   const Tensor tensor = file.get(name);
   if (tensor.dtype() != DType::i32 || tensor.rank() != 1) {
-    fail(file.path().string(), "{}: expected a list of i32, got {} {}", name,
-         sambay::name(tensor.dtype()), tensor.shape().text());
+    fail(file.where(), "{}: expected a list of i32, got {} {}", name, sambay::name(tensor.dtype()),
+         tensor.shape().text());
   }
   const auto* data = tensor.data<int32_t>();
   return {data, data + tensor.elements()};

@@ -15,6 +15,8 @@
 namespace sambay {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr size_t block_bytes = size_t{1} << 17;
 
 std::string gunzip(const std::string& packed, const std::string& where) {
@@ -122,30 +124,43 @@ void visit_json_lines(std::string_view text, const std::string& file, const Visi
   }
 }
 
-}  // namespace
-
-std::string read_unpacked(const std::filesystem::path& file) {
-  std::string bytes = read_text(file);
-  if (file.extension() == ".gz") {
-    return gunzip(bytes, file.string());
+std::string unpacked(std::string bytes, const fs::path& name) {
+  if (name.extension() == ".gz") {
+    return gunzip(bytes, name.string());
   }
-  return file.extension() == ".zst" ? unzstd(bytes, file.string()) : bytes;
+  if (name.extension() == ".zst") {
+    return unzstd(bytes, name.string());
+  }
+  return bytes;
 }
 
-void for_each_document(const std::filesystem::path& file, DocumentBorder border,
+// Throws Error if the name is neither of JSON lines nor of text.
+bool holds_json_lines(fs::path name) {
+  const std::string whole = name.string();
+  if (name.extension() == ".gz" || name.extension() == ".zst") {
+    name.replace_extension();
+  }
+  const bool json = name.extension() == ".jsonl";
+  if (!json && name.extension() != ".txt") {
+    fail(whole, "unknown kind of file: expected .txt or .jsonl, perhaps with .gz or .zst");
+  }
+  return json;
+}
+
+}  // namespace
+
+void for_each_document(const fs::path& file, DocumentBorder border, const Visit& visit) {
+  holds_json_lines(file);  // or it is refused unread
+  for_each_document(read_text(file), file, border, visit);
+}
+
+void for_each_document(std::string bytes, const fs::path& name, DocumentBorder border,
                        const Visit& visit) {
-  auto unpacked = file;
-  if (file.extension() == ".gz" || file.extension() == ".zst") {
-    unpacked.replace_extension();
-  }
-  const bool json = unpacked.extension() == ".jsonl";
-  if (!json && unpacked.extension() != ".txt") {
-    fail(file.string(), "unknown kind of file: expected .txt or .jsonl, perhaps with .gz or .zst");
-  }
-  const std::string text = read_unpacked(file);
+  const bool json = holds_json_lines(name);
+  const std::string text = unpacked(std::move(bytes), name);
   const size_t valid = utf8_valid_prefix(text);
   if (valid < text.size()) {
-    fail(fmt::format("{}:{}", file.string(), line_of(text, valid)),
+    fail(fmt::format("{}:{}", name.string(), line_of(text, valid)),
          "not UTF-8: byte {:#04x} at offset {}", static_cast<unsigned char>(text[valid]), valid);
   }
   int64_t documents = 0;
@@ -154,19 +169,19 @@ void for_each_document(const std::filesystem::path& file, DocumentBorder border,
     visit(document);
   };
   if (json) {
-    visit_json_lines(text, file.string(), counted);
+    visit_json_lines(text, name.string(), counted);
   } else if (border == DocumentBorder::blank_line) {
     visit_blocks(text, counted);
   } else if (!text.empty()) {
     counted(text);
   }
   if (documents == 0) {
-    fail(file.string(), "no text: expected at least one document");
+    fail(name.string(), "no text: expected at least one document");
   }
 }
 
-int64_t pack_documents(const std::filesystem::path& file, DocumentBorder border,
-                       const Tokenizer& tokenizer, int32_t end_id, ShardWriter& writer) {
+int64_t pack_documents(const fs::path& file, DocumentBorder border, const Tokenizer& tokenizer,
+                       int32_t end_id, ShardWriter& writer) {
   int64_t bytes = 0;
   std::vector<int32_t> ids;
   for_each_document(file, border, [&](std::string_view text) {

@@ -12,17 +12,17 @@
 
 namespace sambay {
 
-// The bytes of a file, unpacked if its name ends in .gz or .zst. Throws Error naming the file if it
-// cannot be read, is damaged or truncated.
-std::string read_unpacked(const std::filesystem::path& file);
-
 // What makes a document of a .txt file: the whole file, or each run of lines between blank ones.
 enum class DocumentBorder : uint8_t { file, blank_line };
 
 // Calls visit(text) for each document of a .txt or .jsonl file (the string "text" of each line),
-// perhaps packed (.txt.gz); empty documents are left out. Throws Error naming file and line if the
-// text is not UTF-8, a line is not such an object, or there is no document at all.
+// perhaps packed (.txt.gz); empty documents are left out. Throws Error naming the file if it is
+// damaged or truncated, and the line if the text is not UTF-8 or a line is not such an object; also
+// if there is no document at all.
 void for_each_document(const std::filesystem::path& file, DocumentBorder border,
+                       const std::function<void(std::string_view text)>& visit);
+// The same of a file in memory.
+void for_each_document(std::string bytes, const std::filesystem::path& name, DocumentBorder border,
                        const std::function<void(std::string_view text)>& visit);
 
 // Adds each document, closed by `end_id`, to the shard; returns the bytes of text.

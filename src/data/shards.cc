@@ -3,12 +3,10 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "formats/safetensors.h"
 
 namespace sambay {
 
 struct Shard::File {
-  std::filesystem::path path;
   Tensor tokens, documents, targets_from;
   std::span<const int32_t> token_span;
   std::span<const int64_t> offsets;
@@ -29,27 +27,29 @@ std::span<const T> vector_of(const Tensor& tensor, const std::string& where) {
 }  // namespace
 
 Shard Shard::open(const std::filesystem::path& file) {
-  const Safetensors tensors = Safetensors::open(file);
+  return parse(Safetensors::open(file));
+}
+
+Shard Shard::parse(const Safetensors& file) {
+  const std::string& where = file.where();
   auto out = std::make_shared<File>();
-  out->path = file;
-  out->tokens = tensors.get("tokens");
-  out->documents = tensors.get("documents");
-  out->token_span = vector_of<int32_t>(out->tokens, file.string() + ": tokens");
-  out->offsets = vector_of<int64_t>(out->documents, file.string() + ": documents");
+  out->tokens = file.get("tokens");
+  out->documents = file.get("documents");
+  out->token_span = vector_of<int32_t>(out->tokens, where + ": tokens");
+  out->offsets = vector_of<int64_t>(out->documents, where + ": documents");
   const auto& offsets = out->offsets;
   if (out->token_span.empty() || offsets.size() < 2) {
-    fail(file.string(), "no documents: expected at least one");
+    fail(where, "no documents: expected at least one");
   }
   if (offsets.front() != 0 || offsets.back() != static_cast<int64_t>(out->token_span.size()) ||
       !std::is_sorted(offsets.begin(), offsets.end())) {
-    fail(file.string() + ": documents", "expected ascending offsets from 0 to {}",
-         out->token_span.size());
+    fail(where + ": documents", "expected ascending offsets from 0 to {}", out->token_span.size());
   }
-  if (tensors.contains("targets_from")) {
-    out->targets_from = tensors.get("targets_from");
-    out->from = vector_of<int32_t>(out->targets_from, file.string() + ": targets_from");
+  if (file.contains("targets_from")) {
+    out->targets_from = file.get("targets_from");
+    out->from = vector_of<int32_t>(out->targets_from, where + ": targets_from");
     if (out->from.size() + 1 != offsets.size()) {
-      fail(file.string() + ": targets_from", "expected {} values, got {}", offsets.size() - 1,
+      fail(where + ": targets_from", "expected {} values, got {}", offsets.size() - 1,
            out->from.size());
     }
   }

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "formats/safetensors.h"
+
 namespace sambay {
 
 // A shard is one safetensors file: `tokens` (N) I32, `documents` (M + 1) I64 offsets of the
@@ -17,6 +19,8 @@ class Shard {
  public:
   // Throws Error naming file and fault; an empty shard is a fault.
   static Shard open(const std::filesystem::path& file);
+  // The same of an open file.
+  static Shard parse(const Safetensors& file);
 
   int64_t documents() const;
   int64_t tokens() const;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "text/thinking.h"
@@ -23,6 +24,8 @@ struct About {
   // Empty if the folder has no such file. Throws Error naming the field that is missing, unknown
   // or of another type.
   static About load(const std::filesystem::path& folder);
+  // A chat.json in memory; `where` stands for the file in errors.
+  static About parse(std::string_view json, const std::string& where);
 };
 
 }  // namespace sambay

@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "base/json_fields.h"
-#include "formats/safetensors.h"
 
 namespace sambay {
 namespace {
@@ -31,29 +30,6 @@ json to_json(const AnswerSettings& settings) {
               {"stop_texts", settings.stop_texts}};
   if (settings.max_thinking_tokens) {
     out["max_thinking_tokens"] = *settings.max_thinking_tokens;
-  }
-  return out;
-}
-
-json to_json(const SavedChat& chat) {
-  json messages = json::array();
-  for (const ChatMessage& message : chat.messages) {
-    messages.push_back({{"role", message.role}, {"content", message.content}});
-  }
-  json out = {{"format", format_name},
-              {"version", format_version},
-              {"partner",
-               {{"model", chat.partner.model},
-                {"weights", chat.partner.weights},
-                {"tokenizer", chat.partner.tokenizer},
-                {"dtype", chat.partner.dtype},
-                {"format", chat.partner.format}}},
-              {"settings", to_json(chat.settings)},
-              {"messages", messages},
-              {"unfinished", chat.unfinished}};
-  if (const auto& random = chat.session.random) {
-    out["random"] = {
-        {"seed", random->seed}, {"stream", random->stream}, {"position", random->position}};
   }
   return out;
 }
@@ -118,7 +94,48 @@ std::vector<ChatMessage> read_messages(const json& from, const std::string& wher
   return messages;
 }
 
-SavedChat from_json(const json& from, const std::string& where) {
+template <class T>
+Tensor row_of(const std::vector<T>& values, DType dtype) {
+  // Only read from.
+  return Tensor::borrow(const_cast<T*>(values.data()), {std::ssize(values)}, dtype);
+}
+
+// The bytes of a tensor of one dimension.
+std::span<const std::byte> bytes_of(const Tensor& tensor, const char* name, DType dtype,
+                                    const std::string& where) {
+  if (tensor.rank() != 1 || tensor.dtype() != dtype) {
+    fail(where, "{}: expected one dimension of {}, got {} of {}", name, sambay::name(dtype),
+         tensor.shape().text(), sambay::name(tensor.dtype()));
+  }
+  return {static_cast<const std::byte*>(tensor.raw()), tensor.bytes()};
+}
+
+}  // namespace
+
+json SavedChat::to_json() const {
+  json said = json::array();
+  for (const ChatMessage& message : messages) {
+    said.push_back({{"role", message.role}, {"content", message.content}});
+  }
+  json out = {{"format", format_name},
+              {"version", format_version},
+              {"partner",
+               {{"model", partner.model},
+                {"weights", partner.weights},
+                {"tokenizer", partner.tokenizer},
+                {"dtype", partner.dtype},
+                {"format", partner.format}}},
+              {"settings", sambay::to_json(settings)},
+              {"messages", said},
+              {"unfinished", unfinished}};
+  if (const auto& random = session.random) {
+    out["random"] = {
+        {"seed", random->seed}, {"stream", random->stream}, {"position", random->position}};
+  }
+  return out;
+}
+
+SavedChat SavedChat::from_json(const json& from, const std::string& where) {
   JsonFields fields(from, where);
   if (fields.required<std::string>("format") != format_name ||
       fields.required<int64_t>("version") != format_version) {
@@ -146,39 +163,24 @@ SavedChat from_json(const json& from, const std::string& where) {
   return chat;
 }
 
-template <class T>
-Tensor row_of(const std::vector<T>& values, DType dtype) {
-  // Only read from.
-  return Tensor::borrow(const_cast<T*>(values.data()), {std::ssize(values)}, dtype);
-}
-
-// The bytes of a tensor of one dimension.
-std::span<const std::byte> bytes_of(const Tensor& tensor, const char* name, DType dtype,
-                                    const std::string& where) {
-  if (tensor.rank() != 1 || tensor.dtype() != dtype) {
-    fail(where, "{}: expected one dimension of {}, got {} of {}", name, sambay::name(dtype),
-         tensor.shape().text(), sambay::name(tensor.dtype()));
-  }
-  return {static_cast<const std::byte*>(tensor.raw()), tensor.bytes()};
-}
-
-}  // namespace
-
 void write_chat(const std::filesystem::path& file, const SavedChat& chat) {
   write_safetensors(file,
                     {{"ids", row_of(chat.session.ids, DType::i32)},
                      {"state", row_of(chat.session.state, DType::u8)}},
-                    {{"format", format_name}, {"chat", to_json(chat).dump()}});
+                    {{"format", format_name}, {"chat", chat.to_json().dump()}});
 }
 
-SavedChat read_chat(const std::filesystem::path& path) {
-  const auto file = Safetensors::open(path);
-  const std::string where = path.string();
+SavedChat read_chat(const std::filesystem::path& file) {
+  return parse_chat(Safetensors::open(file));
+}
+
+SavedChat parse_chat(const Safetensors& file) {
+  const std::string& where = file.where();
   const auto text = file.metadata().find("chat");
   if (text == file.metadata().end() || file.names().size() != 2) {
     fail(where, "not a saved chat");
   }
-  SavedChat chat = from_json(parse_json(text->second, where), where);
+  SavedChat chat = SavedChat::from_json(parse_json(text->second, where), where);
   const Tensor ids = file.get("ids"), state = file.view("state");
   const auto id_bytes = bytes_of(ids, "ids", DType::i32, where);
   const auto state_bytes = bytes_of(state, "state", DType::u8, where);

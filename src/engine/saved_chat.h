@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/generator.h"
+#include "formats/safetensors.h"
 
 namespace sambay {
 
@@ -39,6 +41,10 @@ struct SavedChat {
   std::vector<ChatMessage> messages;
   bool unfinished = false;  // the last answer was cut off
   SessionImage session;
+
+  // All but the session's ids and state. `where` stands for the file in errors.
+  nlohmann::json to_json() const;
+  static SavedChat from_json(const nlohmann::json& json, const std::string& where);
 };
 
 // A safetensors file: tensors "ids" and "state", everything else as JSON in its metadata. Atomic.
@@ -46,5 +52,7 @@ struct SavedChat {
 void write_chat(const std::filesystem::path& file, const SavedChat& chat);
 // Throws Error naming the file and what in it is missing, unknown or damaged.
 SavedChat read_chat(const std::filesystem::path& file);
+// The same of an open file.
+SavedChat parse_chat(const Safetensors& file);
 
 }  // namespace sambay

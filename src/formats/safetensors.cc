@@ -149,23 +149,20 @@ void check_cover(const std::map<std::string, Entry>& entries, uint64_t data_byte
 }  // namespace
 
 struct Safetensors::File {
-  explicit File(const std::filesystem::path& path) : map(path) {}
-
-  MappedFile map;
-  size_t data_begin = 0;
+  std::string where;
+  std::shared_ptr<const void> owner;  // of the data
+  std::span<const std::byte> data;    // behind the header
   std::map<std::string, Entry> entries;
   std::map<std::string, std::string> metadata;
 
   const Entry& entry(const std::string& name) const {
     const auto found = entries.find(name);
     if (found == entries.end()) {
-      fail(map.path().string(), "{}: no such tensor", name);
+      fail(where, "{}: no such tensor", name);
     }
     return found->second;
   }
-  const std::byte* data(const Entry& entry) const {
-    return map.bytes().data() + data_begin + entry.begin;
-  }
+  const std::byte* begin_of(const Entry& entry) const { return data.data() + entry.begin; }
 };
 
 namespace {
@@ -183,34 +180,41 @@ Tensor copied(const std::byte* data, const Entry& entry) {
 }  // namespace
 
 Safetensors Safetensors::open(const std::filesystem::path& path) {
-  auto file = std::make_shared<File>(path);
-  const std::string where = path.string();
-  const std::string_view text = file->map.text();
-  if (text.size() < length_bytes) {
-    fail(where, "{} bytes are too few for a safetensors file", text.size());
+  const auto map = std::make_shared<const MappedFile>(path);
+  return parse(map->bytes(), path.string(), map);
+}
+
+Safetensors Safetensors::parse(std::span<const std::byte> bytes, std::string where,
+                               std::shared_ptr<const void> owner) {
+  if (bytes.size() < length_bytes) {
+    fail(where, "{} bytes are too few for a safetensors file", bytes.size());
   }
   uint64_t header_bytes = 0;
-  std::memcpy(&header_bytes, text.data(), length_bytes);
+  std::memcpy(&header_bytes, bytes.data(), length_bytes);
+  bytes = bytes.subspan(length_bytes);
   if (header_bytes > max_header_bytes) {
     fail(where, "header: {} bytes are more than {}", header_bytes, max_header_bytes);
   }
-  if (header_bytes > text.size() - length_bytes) {
-    fail(where, "header: truncated, {} bytes of {}", text.size() - length_bytes, header_bytes);
+  if (header_bytes > bytes.size()) {
+    fail(where, "header: truncated, {} bytes of {}", bytes.size(), header_bytes);
   }
-  file->data_begin = length_bytes + header_bytes;
-  const uint64_t data_bytes = text.size() - file->data_begin;
-  const auto header = parse_header(text.substr(length_bytes, header_bytes), where);
+  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), header_bytes);
+  const auto header = parse_header(text, where);
   if (!header.is_object()) {
     fail(where, "header: expected an object, got {}", header.type_name());
   }
+  auto file = std::make_shared<File>();
+  file->owner = std::move(owner);
+  file->data = bytes.subspan(header_bytes);
   for (const auto& [name, value] : header.items()) {
     if (name == metadata_key) {
       file->metadata = parse_metadata(value, where);
     } else {
-      file->entries.emplace(name, parse_entry(value, data_bytes, where + ": " + name));
+      file->entries.emplace(name, parse_entry(value, file->data.size(), where + ": " + name));
     }
   }
-  check_cover(file->entries, data_bytes, where);
+  check_cover(file->entries, file->data.size(), where);
+  file->where = std::move(where);
   Safetensors out;
   out.file_ = std::move(file);
   return out;
@@ -230,13 +234,13 @@ bool Safetensors::contains(const std::string& name) const {
 
 Tensor Safetensors::get(const std::string& name) const {
   const Entry& entry = file_->entry(name);
-  const auto* data = file_->data(entry);
+  const auto* data = file_->begin_of(entry);
   return is_multiple(data, alignment) ? view(name) : copied(data, entry);
 }
 
 Tensor Safetensors::view(const std::string& name) const {
   const Entry& entry = file_->entry(name);
-  const auto* data = file_->data(entry);
+  const auto* data = file_->begin_of(entry);
   if (!is_multiple(data, size_of(entry.dtype))) {
     return copied(data, entry);
   }
@@ -247,8 +251,8 @@ const std::map<std::string, std::string>& Safetensors::metadata() const {
   return file_->metadata;
 }
 
-const std::filesystem::path& Safetensors::path() const {
-  return file_->map.path();
+const std::string& Safetensors::where() const {
+  return file_->where;
 }
 
 void write_safetensors(const std::filesystem::path& path, const std::vector<NamedTensor>& tensors,

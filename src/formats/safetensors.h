@@ -15,24 +15,29 @@
 
 namespace sambay {
 
-// An open file. Tensors are views of the mapping and keep it alive.
+// An open file. Tensors are views of its bytes and keep them alive.
 class Safetensors {
  public:
   // Throws Error naming the file and the fault: truncated, header not JSON or over 100 MB, unknown
   // dtype, shape and byte range that disagree, ranges that overlap or leave the file, holes,
   // duplicate names.
   static Safetensors open(const std::filesystem::path& path);
+  // The same of bytes in memory that somebody else owns; `owner`, if given, is kept alive. `where`
+  // stands for the file in errors.
+  static Safetensors parse(std::span<const std::byte> bytes, std::string where,
+                           std::shared_ptr<const void> owner = {});
 
   std::vector<std::string> names() const;
   bool contains(const std::string& name) const;
-  // At a multiple of 64 bytes: where it is mapped, else copied. Throws Error naming file and tensor
-  // if it is missing.
+  // At a multiple of 64 bytes: where it is in the file, else copied. Throws Error naming file and
+  // tensor if it is missing.
   Tensor get(const std::string& name) const;
-  // The same where it is mapped, whatever multiple of its elements' size that is: for tensors too
-  // large to copy.
+  // The same where it is in the file, whatever multiple of its elements' size that is: for tensors
+  // too large to copy.
   Tensor view(const std::string& name) const;
   const std::map<std::string, std::string>& metadata() const;
-  const std::filesystem::path& path() const;
+  // The file, for errors.
+  const std::string& where() const;
 
  private:
   struct File;

@@ -1,5 +1,6 @@
 #include "formats/tokenizer_json.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -19,8 +20,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Bounds the memory that a hostile file can ask for with one number.
-constexpr int32_t highest_id = (1 << 22) - 1;
+constexpr int32_t max_ids = 1 << 22;
+// Ids may leave gaps, but with one number a file must not ask for much more memory than it takes.
+constexpr size_t max_ids_a_token = 16;
 
 struct ByteLevelAlphabet {
   std::array<uint32_t, 256> letter_of{};  // code points
@@ -51,9 +53,9 @@ const ByteLevelAlphabet& alphabet() {
   return made;
 }
 
-int32_t id_of(const JsonField& field) {
-  if (!field.value().is_number_integer() || field.value() < 0 || field.value() > highest_id) {
-    field.fail_here("expected an id from 0 to {}, got {}", highest_id, field.shown());
+int32_t id_of(const JsonField& field, int32_t end) {
+  if (!field.value().is_number_integer() || field.value() < 0 || field.value() >= end) {
+    field.fail_here("expected an id from 0 to {}, got {}", end - 1, field.shown());
   }
   return field.value().get<int32_t>();
 }
@@ -69,6 +71,8 @@ class Reader {
     model.expect_type("BPE");
     expect_plain_model(model);
     spec_.ignore_merges = model["ignore_merges"].boolean(false);
+    const size_t tokens = model["vocab"].size() + root_["added_tokens"].size();
+    end_id_ = static_cast<int32_t>(std::min<size_t>(max_ids_a_token * tokens, max_ids));
     read_vocab(model["vocab"]);
     read_merges(model["merges"]);
     read_added(root_["added_tokens"]);
@@ -98,7 +102,7 @@ class Reader {
   void read_vocab(const JsonField& vocab) {
     for (const auto& [name, value] : vocab.object().items()) {
       const JsonField entry(value, vocab, name);
-      const int32_t id = id_of(entry);
+      const int32_t id = id_of(entry, end_id_);
       place(entry, name, id);
       id_of_.emplace(name, id);
     }
@@ -166,7 +170,7 @@ class Reader {
     }
     added.for_each([&](const JsonField& entry) {
       AddedToken token;
-      token.id = id_of(entry["id"]);
+      token.id = id_of(entry["id"], end_id_);
       token.content = entry["content"].string();
       token.special = entry["special"].boolean(false);
       token.lstrip = entry["lstrip"].boolean(false);
@@ -248,6 +252,7 @@ class Reader {
 
   JsonField root_;
   TokenizerSpec spec_;
+  int32_t end_id_ = 0;
   std::vector<bool> placed_;
   std::unordered_map<std::string, int32_t> id_of_;
   bool byte_level_ = false, in_sequence_ = false;

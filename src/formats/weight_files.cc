@@ -55,42 +55,50 @@ WeightIndex WeightIndex::parse(const nlohmann::json& json, const std::string& wh
 }
 
 WeightFiles WeightFiles::open(const fs::path& folder) {
-  WeightFiles out;
-  out.source_ = folder / weights_file;
-  const fs::path index_file = folder / weights_index_file;
-  if (is_there(out.source_) || !is_there(index_file)) {
-    out.files_.push_back(Safetensors::open(out.source_));
+  const fs::path single = folder / weights_file, index = folder / weights_index_file;
+  if (is_there(single) || !is_there(index)) {
+    WeightFiles out;
+    out.source_ = single.string();
+    out.files_.push_back(Safetensors::open(single));
     for (const auto& name : out.files_[0].names()) {
       out.file_of_.emplace(name, 0);
     }
     return out;
   }
-  out.source_ = index_file;
-  const auto index = WeightIndex::parse(read_json(index_file), index_file.string());
+  const auto open_shard = [&](const std::string& file) -> std::optional<Safetensors> {
+    return is_there(folder / file) ? std::optional(Safetensors::open(folder / file)) : std::nullopt;
+  };
+  return gather(WeightIndex::parse(read_json(index), index.string()), index.string(), open_shard);
+}
+
+WeightFiles WeightFiles::gather(const WeightIndex& index, std::string where,
+                                const OpenShard& open_shard) {
+  WeightFiles out;
+  out.source_ = std::move(where);
   std::map<std::string, size_t> shards;
   for (const auto& [tensor, file] : index.file_of) {
-    if (shards.contains(file)) {
+    if (!shards.emplace(file, out.files_.size()).second) {
       continue;
     }
-    if (!is_there(folder / file)) {
-      fail(index_file.string(), "{}: in {}, which does not exist", tensor, file);
+    const auto shard = open_shard(file);
+    if (!shard) {
+      fail(out.source_, "{}: in {}, which does not exist", tensor, file);
     }
-    shards.emplace(file, out.files_.size());
-    const auto& shard = out.files_.emplace_back(Safetensors::open(folder / file));
-    for (const auto& name : shard.names()) {
+    for (const auto& name : shard->names()) {
       const auto named = index.file_of.find(name);
       if (named == index.file_of.end()) {
-        fail(shard.path().string(), "{}: is not in {}", name, weights_index_file);
+        fail(shard->where(), "{}: is not in {}", name, weights_index_file);
       }
       if (named->second != file) {
-        fail(index_file.string(), "{}: in {}, but {} holds it", name, named->second, file);
+        fail(out.source_, "{}: in {}, but {} holds it", name, named->second, file);
       }
-      out.file_of_.emplace(name, out.files_.size() - 1);
+      out.file_of_.emplace(name, out.files_.size());
     }
+    out.files_.push_back(*shard);
   }
   for (const auto& [tensor, file] : index.file_of) {
     if (!out.file_of_.contains(tensor)) {
-      fail((folder / file).string(), "{}: no such tensor, though {} says so", tensor,
+      fail(out.files_[shards.at(file)].where(), "{}: no such tensor, though {} says so", tensor,
            weights_index_file);
     }
   }
@@ -108,7 +116,7 @@ std::vector<std::string> WeightFiles::names() const {
 Tensor WeightFiles::view(const std::string& name) const {
   const auto found = file_of_.find(name);
   if (found == file_of_.end()) {
-    fail(source_.string(), "{}: no such tensor", name);
+    fail(source_, "{}: no such tensor", name);
   }
   return files_[found->second].view(name);
 }
@@ -119,7 +127,7 @@ const std::map<std::string, std::string>& WeightFiles::metadata(const std::strin
 
 std::string WeightFiles::where(const std::string& name) const {
   const auto found = file_of_.find(name);
-  return (found == file_of_.end() ? source_ : files_[found->second].path()).string();
+  return found == file_of_.end() ? source_ : files_[found->second].where();
 }
 
 size_t write_weights(const fs::path& folder, std::span<const TensorSource> tensors,

@@ -1,7 +1,9 @@
 // The weights of a model folder: one safetensors file, or shards that an index lists.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 
 #include "formats/safetensors.h"
 
@@ -24,6 +26,11 @@ class WeightFiles {
   // Safetensors::open does, and naming file and tensor where the index and the shards disagree: a
   // shard that does not exist, a tensor missing, in another shard or in none of the index.
   static WeightFiles open(const std::filesystem::path& folder);
+  // The shards of an index. `open_shard` gives the one of this name, nothing if there is none;
+  // `where` stands for the index in errors.
+  using OpenShard = std::function<std::optional<Safetensors>(const std::string& file)>;
+  static WeightFiles gather(const WeightIndex& index, std::string where,
+                            const OpenShard& open_shard);
 
   std::vector<std::string> names() const;
   // As Safetensors::view.
@@ -34,7 +41,7 @@ class WeightFiles {
   std::string where(const std::string& name) const;
 
  private:
-  std::filesystem::path source_;  // the single file or the index
+  std::string source_;  // the single file or the index
   std::vector<Safetensors> files_;
   std::map<std::string, size_t> file_of_;
 };

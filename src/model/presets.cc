@@ -41,6 +41,8 @@ constexpr Preset presets[] = {
     {"phi4miniflash", true, 80, 2, 0, 512, GmuMemory::scan, 2, false, true},
 };
 constexpr const char* phi4 = "phi4miniflash";
+// A config's own bounds.
+constexpr int64_t max_depth = 4096, max_size = int64_t{1} << 24, max_tokens = int64_t{1} << 31;
 
 const char* port(GmuMemory memory) {
   return memory == GmuMemory::scan ? "scan" : memory == GmuMemory::heads ? "heads" : "up";
@@ -72,7 +74,7 @@ struct Sizes {
   int64_t depth, width, heads, kv_heads, head_dim, mlp_width, vocab_size, window, training_length;
 };
 
-int64_t pick(int64_t given, int64_t otherwise, const char* option) {
+int64_t pick(int64_t given, int64_t otherwise, const char* option, int64_t most = max_size) {
   if (given < 0) {
     fail("preset", "{}: {} is negative", option, given);
   }
@@ -80,13 +82,16 @@ int64_t pick(int64_t given, int64_t otherwise, const char* option) {
   if (value <= 0) {
     fail("preset", "{}: required", option);
   }
+  if (value > most) {
+    fail("preset", "{}: {} is over {}", option, value, most);
+  }
   return value;
 }
 
 Sizes resolve(const Preset& preset, const PresetOptions& o) {
   const bool is_phi4 = preset.name == std::string_view(phi4);
   Sizes s{};
-  s.depth = pick(o.depth, is_phi4 ? 32 : 0, "depth");
+  s.depth = pick(o.depth, is_phi4 ? 32 : 0, "depth", max_depth);
   if (preset.decoder_decoder && s.depth % 4 != 0) {
     fail("preset", "depth: {} is not a multiple of 4, as {} needs", s.depth, preset.name);
   }
@@ -110,8 +115,8 @@ Sizes resolve(const Preset& preset, const PresetOptions& o) {
   s.mlp_width = pick(o.mlp_width, 4 * s.width, "mlp_width");
   s.vocab_size = pick(o.vocab_size, is_phi4 ? 200064 : 32000, "vocab_size");
   // A preset without windowed layers has no use for it, but 0 would mean full attention.
-  s.window = pick(o.window, std::max<int64_t>(preset.window, 1), "window");
-  s.training_length = pick(o.training_length, is_phi4 ? 8192 : 4096, "training_length");
+  s.window = pick(o.window, std::max<int64_t>(preset.window, 1), "window", max_tokens);
+  s.training_length = pick(o.training_length, is_phi4 ? 8192 : 4096, "training_length", max_tokens);
   return s;
 }
 

@@ -60,28 +60,6 @@ void sync_folder(const fs::path& folder) {
   }
 }
 
-nlohmann::json to_json(const TrainState& state) {
-  return {{"format", "sambay-checkpoint"},
-          {"version", 1},
-          {"step", state.step},
-          {"tokens", state.tokens},
-          {"data_position", state.data_position},
-          {"recipe", state.recipe}};
-}
-
-TrainState read_state(const fs::path& file) {
-  const nlohmann::json json = parse_json(read_text(file), file.string());
-  JsonFields fields(json, file.string());
-  if (fields.required<std::string>("format") != "sambay-checkpoint" ||
-      fields.required<int64_t>("version") != 1) {
-    fail(file.string(), "format: expected sambay-checkpoint, version 1");
-  }
-  TrainState state{fields.integer("step", 0, INT64_MAX), fields.integer("tokens", 0, INT64_MAX),
-                   fields.raw("data_position"), fields.raw("recipe")};
-  fields.no_others();
-  return state;
-}
-
 // First out of sight under another name: a kill in between never leaves half a folder that looks
 // like a checkpoint.
 void remove_checkpoint(const fs::path& folder) {
@@ -107,7 +85,7 @@ void write_checkpoint(const fs::path& target, const TrainState& state, const Opt
     fs::create_directory(temporary);
     write_safetensors(temporary / model_file, optimizer.masters());
     write_safetensors(temporary / optimizer_file, optimizer.moments());
-    write_atomically(temporary / state_file, to_json(state).dump(1) + "\n");
+    write_atomically(temporary / state_file, state.to_json().dump(1) + "\n");
     sync_folder(temporary);
     fs::rename(temporary, target);
     sync_folder(target.parent_path());
@@ -119,6 +97,23 @@ void write_checkpoint(const fs::path& target, const TrainState& state, const Opt
 }
 
 }  // namespace
+
+nlohmann::json TrainState::to_json() const {
+  return {{"format", "sambay-checkpoint"},  {"version", 1},    {"step", step}, {"tokens", tokens},
+          {"data_position", data_position}, {"recipe", recipe}};
+}
+
+TrainState TrainState::from_json(const nlohmann::json& json, const std::string& where) {
+  JsonFields fields(json, where);
+  if (fields.required<std::string>("format") != "sambay-checkpoint" ||
+      fields.required<int64_t>("version") != 1) {
+    fail(where, "format: expected sambay-checkpoint, version 1");
+  }
+  TrainState state{fields.integer("step", 0, INT64_MAX), fields.integer("tokens", 0, INT64_MAX),
+                   fields.raw("data_position"), fields.raw("recipe")};
+  fields.no_others();
+  return state;
+}
 
 void save_checkpoint(const fs::path& folder, const TrainState& state, const Optimizer& optimizer,
                      int64_t keep) {
@@ -141,7 +136,9 @@ void save_checkpoint(const fs::path& folder, const TrainState& state, const Opti
 std::optional<Checkpoint> latest_checkpoint(const fs::path& folder) {
   for (const auto& [step, path] : numbered_folders(folder)) {
     try {
-      Checkpoint found{path, read_state(path / state_file)};
+      const fs::path state = path / state_file;
+      Checkpoint found{path, TrainState::from_json(parse_json(read_text(state), state.string()),
+                                                   state.string())};
       Safetensors::open(path / model_file);
       Safetensors::open(path / optimizer_file);
       return found;

@@ -17,6 +17,10 @@ struct TrainState {
   nlohmann::json data_position;
   nlohmann::json recipe;
 
+  // state.json of a checkpoint. Throws Error with `where` and the field.
+  nlohmann::json to_json() const;
+  static TrainState from_json(const nlohmann::json& json, const std::string& where);
+
   bool operator==(const TrainState&) const = default;
 };
 

@@ -16,7 +16,7 @@ void cast(const Tensor& from, const Tensor& to) {
 void copy_in(const Safetensors& file, const std::string& name, const Tensor& to) {
   const Tensor from = file.get(name);
   if (!(from.shape() == to.shape()) || from.dtype() != to.dtype()) {
-    fail(file.path().string(), "{}: expected {} {}, got {} {}", name, sambay::name(to.dtype()),
+    fail(file.where(), "{}: expected {} {}, got {} {}", name, sambay::name(to.dtype()),
          to.shape().text(), sambay::name(from.dtype()), from.shape().text());
   }
   to.copy_from(from);
@@ -29,7 +29,7 @@ void expect_no_others(const Safetensors& file, const std::vector<NamedTensor>& k
   for (const auto& name : file.names()) {
     const auto same = [&](const NamedTensor& tensor) { return tensor.name == name; };
     if (std::none_of(known.begin(), known.end(), same)) {
-      fail(file.path().string(), "{}: the model has no such tensor", name);
+      fail(file.where(), "{}: the model has no such tensor", name);
     }
   }
 }

@@ -52,6 +52,15 @@ TEST_F(Documents, ATextFileIsOneDocumentOrItsBlocks) {
   EXPECT_THAT(read(file, DocumentBorder::blank_line), ElementsAre("one\ntwo", "three", "four"));
 }
 
+TEST_F(Documents, AreReadFromMemoryByTheNameOfTheirFile) {
+  std::vector<std::string> out;
+  for (const char* name : {"a.txt.zst", "a.jsonl.zst"}) {
+    for_each_document(zstd("{\"text\": \"one\"}"), name, DocumentBorder::file,
+                      [&](std::string_view text) { out.emplace_back(text); });
+  }
+  EXPECT_THAT(out, ElementsAre("{\"text\": \"one\"}", "one"));
+}
+
 TEST_F(Documents, JsonLinesHaveTheirTextField) {
   const auto file = write("a.jsonl",
                           "{\"text\": \"one\\n\\u20ac\", \"x\": 1}\n\n{\"text\": \"\"}\n"

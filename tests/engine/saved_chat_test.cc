@@ -226,6 +226,13 @@ class SavedChatFile : public ::testing::Test {
   Tensor ids_, state_;
 };
 
+TEST_F(SavedChatFile, IsReadFromMemoryToo) {
+  const auto chat = parse_chat(Safetensors::parse(std::as_bytes(std::span(bytes_)), "memory"));
+  EXPECT_EQ(chat.to_json(), json_);
+  EXPECT_EQ(chat.session.ids, read_chat(path_).session.ids);
+  EXPECT_EQ(SavedChat::from_json(json_, "json").to_json(), json_);
+}
+
 TEST_F(SavedChatFile, TruncatedAndForeignFilesAreRefused) {
   for (size_t size = 0; size < bytes_.size(); size += 1 + bytes_.size() / 50) {
     EXPECT_THAT(fault(std::string_view(bytes_).substr(0, size)), Not("")) << size;

@@ -21,11 +21,14 @@ std::string file_of(const std::string& header, size_t data_bytes) {
   return out + header + std::string(data_bytes, '\1');
 }
 
+std::span<const std::byte> bytes_of(const std::string& text) {
+  return std::as_bytes(std::span(text));
+}
+
 // What opening a file of these bytes says; empty if it opens.
 std::string fault(const std::string& bytes) {
-  const testing::TempDir folder;
-  write_atomically(folder / "x.safetensors", bytes);
-  std::string message = testing::fault([&] { Safetensors::open(folder / "x.safetensors"); });
+  std::string message =
+      testing::fault([&] { Safetensors::parse(bytes_of(bytes), "x.safetensors"); });
   EXPECT_THAT(message, ::testing::AnyOf("", HasSubstr("x.safetensors")));
   return message;
 }
@@ -85,6 +88,18 @@ TEST(Safetensors, TensorsOutliveTheirFileObject) {
   EXPECT_EQ(a.data<float>()[1023], 0.0F);
 }
 
+TEST(Safetensors, ReadsBytesWhereTheyStandAndKeepsTheirOwner) {
+  auto owner = std::make_shared<const std::string>(
+      file_of(R"({"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}})", 8));
+  const std::weak_ptr<const std::string> kept = owner;
+  const std::string& bytes = *owner;
+  Tensor a = Safetensors::parse(bytes_of(bytes), "memory", std::move(owner)).view("a");
+  EXPECT_FALSE(kept.expired());
+  EXPECT_EQ(a.raw(), bytes.data() + bytes.size() - 8);
+  a = Tensor();
+  EXPECT_TRUE(kept.expired());
+}
+
 TEST(Safetensors, RefusesTruncatedFiles) {
   const std::string whole = file_of(good, 8);
   EXPECT_EQ(fault(whole), "");
@@ -92,6 +107,13 @@ TEST(Safetensors, RefusesTruncatedFiles) {
     EXPECT_NE(fault(whole.substr(0, size)), "") << size;
   }
   EXPECT_THAT(fault(whole + "x"), HasSubstr("9 bytes of data"));
+}
+
+TEST(Safetensors, NamesTheFileThatIsFaulty) {
+  const testing::TempDir folder;
+  const auto path = folder / "f";
+  write_atomically(path, file_of(good, 9));
+  EXPECT_THAT(testing::fault([&] { Safetensors::open(path); }), HasSubstr(path.string()));
 }
 
 TEST(Safetensors, RefusesHeadersThatLieAboutTheirLength) {

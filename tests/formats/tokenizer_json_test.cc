@@ -169,6 +169,18 @@ TEST(TokenizerJson, NormalizersBeyondThoseAreRefusedByName) {
             "[t.json: normalizer.pattern.String] expected at least one character");
 }
 
+// A token of the 259 more makes the highest id 16 more.
+TEST(TokenizerJson, IdsMayLeaveGapsInProportionToTheirTokens) {
+  Json json = minimal();
+  json["added_tokens"][0]["id"] = 4143;
+  EXPECT_EQ(parsed(json).vocab.size(), 4144U);
+  json["added_tokens"][0]["id"] = 4144;
+  EXPECT_EQ(refusal(json.dump()),
+            "[t.json: added_tokens[0].id] expected an id from 0 to 4143, got 4144");
+  json["added_tokens"].push_back({{"id", 258}, {"content", "<|user|>"}});
+  EXPECT_EQ(parsed(json).vocab.size(), 4145U);
+}
+
 TEST(TokenizerJson, FaultsAreNamedOnOneLine) {
   EXPECT_THAT(refusal("{"), HasSubstr("[t.json] not JSON"));
   EXPECT_THAT(refusal("{\n\"a\" \n\x01"), Not(HasSubstr("\n")));
@@ -178,9 +190,9 @@ TEST(TokenizerJson, FaultsAreNamedOnOneLine) {
             "[t.json: model.type] expected \"BPE\", got \"Unigram\"");
   EXPECT_EQ(refusal_with("/model/vocab", 3), "[t.json: model.vocab] expected an object, got 3");
   EXPECT_EQ(refusal_with("/model/vocab/ab", "256"),
-            "[t.json: model.vocab.ab] expected an id from 0 to 4194303, got \"256\"");
+            "[t.json: model.vocab.ab] expected an id from 0 to 4143, got \"256\"");
   EXPECT_EQ(refusal_with("/model/vocab/ab", 2000000000),
-            "[t.json: model.vocab.ab] expected an id from 0 to 4194303, got 2000000000");
+            "[t.json: model.vocab.ab] expected an id from 0 to 4143, got 2000000000");
   EXPECT_THAT(refusal_with("/model/vocab/ab", -1), HasSubstr("got -1"));
   EXPECT_THAT(refusal_with("/model/vocab/ab", 1.5), HasSubstr("got 1.5"));
   EXPECT_THAT(refusal_with("/model/vocab/abc", 256), HasSubstr("belongs to another token"));

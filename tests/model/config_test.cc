@@ -100,6 +100,12 @@ TEST(Presets, RefuseWhatDoesNotFit) {
   EXPECT_THAT(fault([] { preset("sambay", 0); }), HasSubstr("depth: required"));
   EXPECT_THAT(fault([] { preset("sambay", -4); }), HasSubstr("depth"));
   EXPECT_THAT(fault([] { preset("sambay", 10); }), HasSubstr("multiple of 4"));
+  EXPECT_THAT(fault([] { preset("sambay", int64_t{1} << 40); }), HasSubstr("over 4096"));
+  constexpr auto huge = int64_t{1} << 40;
+  EXPECT_THAT(fault([] {
+                make_preset({.name = "sambayattn", .depth = 4, .heads = huge, .head_dim = huge});
+              }),
+              HasSubstr("heads: 1099511627776 is over 16777216"));
   EXPECT_THAT(fault([] { make_preset({.name = "sambay", .depth = 8, .heads = 8, .kv_heads = 3}); }),
               HasSubstr("kv_heads"));
 }
