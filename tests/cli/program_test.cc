@@ -346,6 +346,8 @@ TEST_F(Program, BenchSurveyPutsEveryFigureBesideItsCeiling) {
   EXPECT_THAT(table.out, HasSubstr("prompt of 20 "));
   EXPECT_THAT(table.out, Not(HasSubstr("batch")));
   EXPECT_THAT(table.err, StartsWith("at this machine's ceilings this takes "));
+  EXPECT_THAT(run(survey + " --only decoding --kv-bits 8").out,
+              HasSubstr("f32, keys and values in 8 bits"));
 }
 
 }  // namespace
