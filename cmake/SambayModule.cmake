@@ -47,7 +47,8 @@ function(sambay_isa_sources name dir)
     target_include_directories(sambay_${name}_${level} PRIVATE ${PROJECT_SOURCE_DIR}/src)
     target_compile_definitions(sambay_${name}_${level} PRIVATE SAMBAY_ISA_NAMESPACE=${level})
     # GCC 12's AVX-512 header leaves masked-out lanes undefined on purpose and then warns about it.
-    target_compile_options(sambay_${name}_${level} PRIVATE ${flags_${level}}
+    # A square root that sets errno, which nobody reads, is not vectorized.
+    target_compile_options(sambay_${name}_${level} PRIVATE ${flags_${level}} -fno-math-errno
                            $<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized -Wno-maybe-uninitialized>)
     target_sources(sambay_${name} PRIVATE $<TARGET_OBJECTS:sambay_${name}_${level}>)
   endforeach()

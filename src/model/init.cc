@@ -2,16 +2,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/rng.h"
-#include "base/threads.h"
+#include "formats/cast.h"
 #include "model/weights.h"
+#include "ops/random.h"
 
 namespace sambay {
 namespace {
-
-// Elements that share a stretch of the parameter's random stream: a unit of parallel work.
-constexpr int64_t block_elements = 1 << 16;
-constexpr int block_stream_bits = 32;
 
 enum class Law : uint8_t { constant, normal, uniform, dt_bias, log_column };
 
@@ -64,51 +60,42 @@ Distribution distribution(const Param& param, const ModelConfig& config) {
   return {};
 }
 
-double draw(const Distribution& d, Rng& rng, int64_t column) {
+template <class Element>
+void set(const Tensor& tensor, Element element) {
+  const auto numbers = Tensor::empty(tensor.shape(), DType::f64);
+  for (int64_t i = 0; i < tensor.elements(); ++i) {
+    numbers.data<double>()[i] = element(i);
+  }
+  cast(numbers, tensor);
+}
+
+void set_dt_bias(const Tensor& tensor, const Rng& stream) {
+  const auto drawn = Tensor::empty(tensor.shape(), DType::f64);
+  ops::fill_uniform(drawn, 1, stream);
+  set(tensor, [&](int64_t i) {
+    const double low = std::log(1e-3), high = std::log(0.1);
+    const double uniform = (drawn.data<double>()[i] + 1) / 2;  // exact
+    const double y = std::max(std::exp(low + (high - low) * uniform), 1e-4);
+    return y + std::log(-std::expm1(-y));  // the inverse of softplus
+  });
+}
+
+void fill(const Param& param, const Distribution& d, const Rng& stream) {
+  const Tensor& tensor = param.weight.value;
   switch (d.law) {
     case Law::constant:
-      return d.size;
+      return d.size == 0 ? tensor.zero() : set(tensor, [&](int64_t) { return d.size; });
     case Law::normal:
-      return d.size * rng.normal();
+      return ops::fill_normal(tensor, d.size, stream);
     case Law::uniform:
-      return d.size * (2 * rng.uniform() - 1);
+      return ops::fill_uniform(tensor, d.size, stream);
     case Law::log_column:
-      return std::log(static_cast<double>(column + 1));
-    case Law::dt_bias: {
-      const double low = std::log(1e-3), high = std::log(0.1);
-      const double y = std::max(std::exp(low + (high - low) * rng.uniform()), 1e-4);
-      return y + std::log(-std::expm1(-y));  // the inverse of softplus
-    }
+      return set(tensor, [columns = param.shape[-1]](int64_t i) {
+        return std::log(static_cast<double>(i % columns + 1));
+      });
+    case Law::dt_bias:
+      return set_dt_bias(tensor, stream);
   }
-  return 0;
-}
-
-void store(const Tensor& tensor, int64_t i, double value) {
-  switch (tensor.dtype()) {
-    case DType::f64:
-      tensor.data<double>()[i] = value;
-      break;
-    case DType::bf16:
-      tensor.data<Bf16>()[i] = to_bf16(static_cast<float>(value));
-      break;
-    default:
-      tensor.data<float>()[i] = static_cast<float>(value);
-  }
-}
-
-void fill(const Param& param, const Distribution& d, uint64_t seed) {
-  const Tensor& tensor = param.weight.value;
-  const int64_t elements = tensor.elements(), columns = param.shape[-1];
-  const RngState stream = Rng(seed, param.name).state();
-  parallel_for((elements + block_elements - 1) / block_elements, [&](int64_t block) {
-    RngState at = stream;
-    at.position = static_cast<uint64_t>(block) << block_stream_bits;
-    Rng rng(at);
-    const int64_t end = std::min(elements, (block + 1) * block_elements);
-    for (int64_t i = block * block_elements; i < end; ++i) {
-      store(tensor, i, draw(d, rng, i % columns));
-    }
-  });
 }
 
 }  // namespace
@@ -120,7 +107,7 @@ void initialize(Decoder& decoder, const Precision& precision, uint64_t seed, Are
     return;
   }
   for (const auto& param : decoder.params().all()) {
-    fill(param, distribution(param, decoder.config()), seed);
+    fill(param, distribution(param, decoder.config()), Rng(seed, param.name));
   }
 }
 

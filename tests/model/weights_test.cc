@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "base/files.h"
+#include "base/rng.h"
 #include "formats/safetensors.h"
 #include "model_fixture.h"
 #include "support/fault.h"
@@ -121,6 +122,18 @@ TEST(Initialisation, DependsOnSeedAndNameAlone) {
   EXPECT_EQ(weights(small_config("sambay"), 3), expected);
   EXPECT_EQ(weights(small_config("transformer"), 3), expected);
   EXPECT_NE(weights(small_config("sambay"), 4), expected);
+}
+
+// As the numbers of matrices are (tests/ops/random_test.cc).
+TEST(Initialisation, TimeStepsHaveTheBitsOfTheirStream) {
+  Arena arena;
+  const Decoder d = initialized(small_config("sambay"), arena, 3);
+  const std::string name = layer0 + "attn.dt_proj.bias";
+  Rng rng(3, name);
+  for (const float bias : values(d.params().find(name)->weight.value)) {
+    const double step = std::exp(std::log(1e-3) + (std::log(0.1) - std::log(1e-3)) * rng.uniform());
+    EXPECT_EQ(bias, static_cast<float>(step + std::log(-std::expm1(-step))));
+  }
 }
 
 TEST(Weights, AreTheSameAfterAFolder) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "base/threads.h"
 #include "op_test_util.h"
@@ -115,6 +116,29 @@ TEST(Quantize, SearchesForABetterScaleThanThatOfTheLargestWeight) {
   EXPECT_NEAR(error.size, size, 1e-5 * size);
   EXPECT_NEAR(error.relative(), relative_error(dequantized(out), weights), 1e-5);
   EXPECT_LT(error.difference, 0.85 * plain);
+}
+
+// The figures of docs/results/quantization.md.
+TEST(Quantize, CostsMoreTheHeavierTheTailsOfTheWeights) {
+  Random random(5);
+  const auto error = [](auto draw, int bits) {
+    const Tensor weights = Tensor::empty({64, 1024}, DType::f32);
+    for (int64_t i = 0; i < weights.elements(); ++i) {
+      weights.data<float>()[i] = static_cast<float>(draw());
+    }
+    return quantize(weights, QuantizedMatrix::empty(64, 1024, bits, default_arena(Device::cpu)))
+        .relative();
+  };
+  std::uniform_real_distribution<double> uniform(-1, 1);
+  std::normal_distribution<double> normal;
+  std::student_t_distribution<double> student(5);
+  constexpr double near = 0.02;  // of samples of this size
+  for (const auto& [bits, of_uniform, of_normal, of_student] :
+       {std::tuple{8, 0.00355, 0.00513, 0.00655}, {4, 0.0590, 0.0810, 0.1032}}) {
+    EXPECT_NEAR(error([&] { return uniform(random); }, bits) / of_uniform, 1, near);
+    EXPECT_NEAR(error([&] { return normal(random); }, bits) / of_normal, 1, near);
+    EXPECT_NEAR(error([&] { return student(random); }, bits) / of_student, 1, near);
+  }
 }
 
 TEST(Quantize, ReportsItsErrorAtEveryInstructionSet) {

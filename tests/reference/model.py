@@ -43,8 +43,13 @@ class Layer:
     def __contains__(self, name):
         return self.prefix + name in self.params
 
+    def product(self, name, x):
+        name = self.prefix + name + ".weight"
+        x, weight = self.round.operands(x, self.params[name], name)
+        return x @ weight.T
+
     def linear(self, name, x):
-        out = self.round(x) @ self.round(self[name + ".weight"]).T
+        out = self.product(name, x)
         return self.round(out + self[name + ".bias"] if name + ".bias" in self else out)
 
     def conv(self, name, x):
@@ -61,7 +66,7 @@ def mamba(h, m):
     u, z = m.linear("in_proj", h).chunk(2, dim=-1)
     u = m.conv("conv1d", u)
     dt_low, b, c = m.linear("x_proj", u).split([rank, n, n], dim=-1)
-    dt_raw = m.round(m.round(dt_low) @ m.round(m["dt_proj.weight"]).T)  # its bias acts in fp32
+    dt_raw = m.round(m.product("dt_proj", dt_low))  # its bias acts in fp32
     y = m.round(ops.selective_scan(u, dt_raw, b, c, m["A_log"], m["D"], m["dt_proj.bias"], m.rows))
     return m.linear("out_proj", y * ops.silu(z)), {"scan": y}
 
@@ -147,13 +152,25 @@ MIXERS = {
 }
 
 
-def no_rounding(x):
-    return x
+class Rounding:
+    """What is rounded on the way, and how: here nothing."""
+
+    def __call__(self, x):
+        return x
+
+    def operands(self, x, weight, name):
+        """Both sides of the product with the matrix `name`."""
+        return self(x), self(weight)
 
 
-def bf16_rounding(x):
+class Bf16Rounding(Rounding):
     """To the nearest bfloat16, kept in x's own dtype."""
-    return x.to(torch.float32).to(torch.bfloat16).to(x.dtype)
+
+    def __call__(self, x):
+        return x.to(torch.float32).to(torch.bfloat16).to(x.dtype)
+
+
+no_rounding, bf16_rounding = Rounding(), Bf16Rounding()
 
 
 def forward(config, params, ids, rows, rounding=no_rounding):
@@ -171,8 +188,7 @@ def forward(config, params, ids, rows, rounding=no_rounding):
 
     memories = {}
     rho = config["residual_multiplier"]
-    table = rounding(params["transformer.wte.weight"])
-    x = table[ids.to(torch.int64)]
+    x = rounding(params["transformer.wte.weight"][ids.to(torch.int64)])
     for i, spec in enumerate(config["layers"]):
         prefix = f"transformer.h.{i}."
         reads = {port: memories[name] for port, name in spec["reads"].items()}
@@ -185,8 +201,10 @@ def forward(config, params, ids, rows, rounding=no_rounding):
         for port, name in spec["writes"].items():
             assert name not in memories, f"layer {i} writes {name} a second time"
             memories[name] = (ports | mlp_ports)[port]
-    head = table if config["tied_embeddings"] else rounding(params["lm_head.weight"])
-    return rounding(norm("transformer.ln_f", x) * config["logit_multiplier"]) @ head.T
+    head = "transformer.wte.weight" if config["tied_embeddings"] else "lm_head.weight"
+    x = norm("transformer.ln_f", x) * config["logit_multiplier"]
+    x, weight = rounding.operands(x, params[head], head)
+    return x @ weight.T
 
 
 def loss_of(config, logits, targets):
@@ -271,10 +289,10 @@ def parameter_shapes(config):
     return shapes
 
 
-def check_config(config):
+def check_config(config, quantization="none"):
     keys = set(config) - {"quantization"}  # absent in folders made before it existed
     assert keys == CONFIG_KEYS, f"config keys: {keys ^ CONFIG_KEYS}"
-    assert config.get("quantization", "none") == "none", "weights are floating-point numbers"
+    assert config.get("quantization", "none") == quantization, "quantization"
     assert (config["format"], config["version"]) == ("sambay", 1)
     for i, spec in enumerate(config["layers"]):
         assert set(spec) == {"mixer", "mlp", "reads", "writes"}, f"keys of layer {i}"
@@ -284,8 +302,8 @@ def check_config(config):
         assert set(spec["mlp"]) == {"width"}, f"keys of layer {i}'s mlp"
 
 
-def load(folder, dtype):
-    """Config and parameters of a model folder; names and shapes must be exactly those expected."""
+def open_folder(folder):
+    """Config and parameters as they are stored; names and shapes must be exactly those expected."""
     with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
         config = json.load(file)
     check_config(config)
@@ -294,7 +312,7 @@ def load(folder, dtype):
     assert set(params) == set(expected), f"parameters: {set(params) ^ set(expected)}"
     for name, shape in expected.items():
         assert tuple(params[name].shape) == shape, f"shape of {name}: {tuple(params[name].shape)}"
-    return config, {name: params[name].to(dtype) for name in expected}
+    return config, {name: params[name] for name in expected}
 
 
 def save(folder, config, params):

@@ -5,6 +5,7 @@ names that it gives, and none may be left over.
 """
 
 import json
+import math
 import os
 
 import torch
@@ -20,16 +21,22 @@ MAMBA = ("in_proj.weight", "conv1d.weight", "conv1d.bias", "x_proj.weight", "dt_
 
 def load(folder, dtype):
     """Config and parameters; biases of keys, which our own models do not have, are among them."""
+    config, params = open_folder(folder)
+    return config, {name: tensor.to(dtype) for name, tensor in params.items()}
+
+
+def open_folder(folder):
+    """The same as they are stored, read when they are used."""
     with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
         published = json.load(file)
     if "model_type" not in published:
-        return model.load(folder, dtype)
+        return model.open_folder(folder)
     assert published["model_type"] == "phi4flash", published["model_type"]
     config = config_of(published)
     params = params_of(config, read_shards(folder))
     for name, shape in model.parameter_shapes(config).items():
         assert tuple(params[name].shape) == shape, f"shape of {name}: {tuple(params[name].shape)}"
-    return config, {name: tensor.to(dtype) for name, tensor in params.items()}
+    return config, params
 
 
 def config_of(published):
@@ -67,8 +74,10 @@ def params_of(config, tensors):
     """Our parameters of published tensors."""
     tensors = dict(tensors)
     table = tensors.pop("model.embed_tokens.weight")
-    padding = torch.zeros(config["padded_vocab_size"] - len(table), table.shape[1])
-    params = {"transformer.wte.weight": torch.cat([table, padding.to(table.dtype)])}
+    padding = config["padded_vocab_size"] - len(table)
+    if padding > 0:
+        table = torch.cat([table, torch.zeros(padding, table.shape[1], dtype=table.dtype)])
+    params = {"transformer.wte.weight": table}
     for kind in ("weight", "bias"):
         params[f"transformer.ln_f.{kind}"] = tensors.pop(f"model.final_layernorm.{kind}")
     for i, layer in enumerate(config["layers"]):
@@ -108,37 +117,76 @@ def take_mixer(layer, ours, theirs, tensors, params):
         params[ours + "da.subln.weight"] = tensors.pop(theirs + "inner_cross_attn.subln.weight")
 
 
-def tiny_phi4flash(seed):
-    """A published config and random bfloat16 tensors for it, small enough for a test."""
-    depth, heads, kv_heads = 8, 8, 4
-    published = {
+def phi4flash(depth=32, width=2560, mlp_width=10240, vocab=200064, heads=40, kv_heads=20,
+              window=512, dt_rank="auto", length=262144):
+    """A published config."""
+    return {
         "architectures": ["Phi4FlashForCausalLM"], "model_type": "phi4flash",
-        "num_hidden_layers": depth, "hidden_size": 16, "intermediate_size": 24, "vocab_size": 61,
-        "num_attention_heads": heads, "num_key_value_heads": kv_heads, "sliding_window": 6,
-        "mb_per_layer": 2, "mamba_d_state": 16, "mamba_d_conv": 4, "mamba_expand": 2,
-        "mamba_dt_rank": 3, "mamba_conv_bias": True, "mamba_proj_bias": False,
-        "hidden_act": "silu", "layer_norm_eps": 1e-05, "tie_word_embeddings": True,
-        "max_position_embeddings": 256, "rope_theta": 10000.0, "torch_dtype": "bfloat16",
+        "num_hidden_layers": depth, "hidden_size": width, "intermediate_size": mlp_width,
+        "vocab_size": vocab, "num_attention_heads": heads, "num_key_value_heads": kv_heads,
+        "sliding_window": window, "mb_per_layer": 2, "mamba_d_state": 16, "mamba_d_conv": 4,
+        "mamba_expand": 2, "mamba_dt_rank": dt_rank, "mamba_conv_bias": True,
+        "mamba_proj_bias": False, "hidden_act": "silu", "layer_norm_eps": 1e-05,
+        "tie_word_embeddings": True, "max_position_embeddings": length, "rope_theta": 10000.0,
+        "torch_dtype": "bfloat16",
         "layer_types": ["sliding_attention" if i % 2 and i < depth // 2 else "full_attention"
                         for i in range(depth)],
     }
+
+
+def tiny_phi4flash(seed):
+    """A published config and random bfloat16 tensors for it, small enough for a test."""
+    published = phi4flash(depth=8, width=16, mlp_width=24, vocab=61, heads=8, kv_heads=4, window=6,
+                          dt_rank=3, length=256)
     config = config_of(published)
     params = presets.random_params(config, seed)
     rng = presets.generator(seed, "key biases")
     for i, layer in enumerate(config["layers"]):
         mixer = layer["mixer"]
         if mixer["kind"] == "diff_attention" and not layer["reads"]:
-            bias = rng.standard_normal(kv_heads * mixer["head_dim"])
+            bias = rng.standard_normal(mixer["kv_heads"] * mixer["head_dim"])
             params[f"transformer.h.{i}.attn.k_proj.bias"] = torch.from_numpy(bias)
     params = {name: value.to(torch.bfloat16) for name, value in params.items()}
     return published, tensors_of(config, params)
 
 
+class RandomParams:
+    """Parameters in bfloat16, each made when it is asked for, of its name and the seed alone."""
+
+    def __init__(self, config, seed):
+        self.shapes, self.seed = model.parameter_shapes(config), seed
+
+    def __getitem__(self, name):
+        # Only published models have biases of keys, which are like those of values.
+        shape = self.shapes[name.replace("k_proj.bias", "v_proj.bias")]
+        rng = presets.generator(self.seed, name)
+        rows = max(1, (1 << 24) // math.prod(shape[1:]))
+        return torch.cat([torch.from_numpy(self.draw(name, (count, *shape[1:]), rng))
+                          .to(torch.bfloat16) for count in chunks(shape[0], rows)])
+
+    def draw(self, name, shape, rng):
+        if name == "transformer.wte.weight":  # so that logits, of a tied head, are about 1
+            return rng.standard_normal(shape) / math.sqrt(shape[1])
+        return presets.random_parameter(name, shape, rng)
+
+
+def chunks(total, size):
+    return [min(size, total - begin) for begin in range(0, total, size)]
+
+
 def tensors_of(config, params):
     """Published tensors of our parameters: params_of, backwards."""
-    tensors = {"model.embed_tokens.weight":
-               params["transformer.wte.weight"][: config["vocab_size"]]}
+    tensors = {}
+    for part in parts_of(config, params):
+        tensors |= part
+    return tensors
+
+
+def parts_of(config, params):
+    """The same as the embedding, each layer and the last norm."""
+    yield {"model.embed_tokens.weight": params["transformer.wte.weight"][: config["vocab_size"]]}
     for i, layer in enumerate(config["layers"]):
+        tensors = {}
         ours, theirs = f"transformer.h.{i}.", f"model.layers.{i}."
         for kind in ("weight", "bias"):
             tensors[f"{theirs}input_layernorm.{kind}"] = params[f"{ours}norm_1.{kind}"]
@@ -146,9 +194,9 @@ def tensors_of(config, params):
         tensors[theirs + "mlp.fc1.weight"] = params[ours + "mlp.w1.weight"]
         tensors[theirs + "mlp.fc2.weight"] = params[ours + "mlp.w3.weight"]
         give_mixer(layer, ours + "attn.", theirs + "attn.", params, tensors)
-    for kind in ("weight", "bias"):
-        tensors[f"model.final_layernorm.{kind}"] = params[f"transformer.ln_f.{kind}"]
-    return tensors
+        yield tensors
+    yield {f"model.final_layernorm.{kind}": params[f"transformer.ln_f.{kind}"]
+           for kind in ("weight", "bias")}
 
 
 def give_mixer(layer, ours, theirs, params, tensors):
@@ -172,15 +220,28 @@ def give_mixer(layer, ours, theirs, params, tensors):
 
 def save_phi4flash(folder, published, tensors):
     """Config, two shards and their index."""
-    os.makedirs(folder, exist_ok=True)
     names = list(tensors)
-    halves = {"model-00001-of-00002.safetensors": names[: len(names) // 2],
-              "model-00002-of-00002.safetensors": names[len(names) // 2 :]}
-    index = {"metadata": {"total_size": sum(t.numel() * 2 for t in tensors.values())},
-             "weight_map": {name: shard for shard, half in halves.items() for name in half}}
+    half = len(names) // 2
+    save_shards(folder, published, 2, ({name: tensors[name] for name in part}
+                                       for part in (names[:half], names[half:])))
+
+
+def save_random_phi4flash(folder, published, seed):
+    """The same of random tensors, a layer at a time: a shard each."""
+    config = config_of(published)
+    parts = parts_of(config, RandomParams(config, seed))
+    save_shards(folder, published, len(config["layers"]) + 2, parts)
+
+
+def save_shards(folder, published, count, parts):
+    os.makedirs(folder, exist_ok=True)
+    index = {"metadata": {"total_size": 0}, "weight_map": {}}
+    for i, part in enumerate(parts):
+        shard = f"model-{i + 1:05}-of-{count:05}.safetensors"
+        safetensors_io.write(os.path.join(folder, shard), part)
+        index["metadata"]["total_size"] += sum(t.numel() * 2 for t in part.values())
+        index["weight_map"] |= dict.fromkeys(part, shard)
     for file, value in (("config.json", published), ("model.safetensors.index.json", index)):
         with open(os.path.join(folder, file), "w", encoding="utf-8") as out:
             json.dump(value, out, indent=1)
             out.write("\n")
-    for shard, half in halves.items():
-        safetensors_io.write(os.path.join(folder, shard), {name: tensors[name] for name in half})

@@ -1,6 +1,7 @@
 """Reads and writes safetensors: 8 bytes little-endian header length, JSON header, data."""
 
 import json
+import math
 import struct
 
 import numpy as np
@@ -13,21 +14,31 @@ DTYPES = {
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
-def read(path):
-    """A dict of name -> tensor, in the file's own dtypes."""
+def _header(path):
+    """The header and where the data begins."""
     with open(path, "rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-        data = bytearray(file.read())
+        return json.loads(file.read(length)), 8 + length
+
+
+def read(path):
+    """A dict of name -> tensor, in the file's own dtypes; its pages are read when they are used."""
+    header, start = _header(path)
     header.pop("__metadata__", None)
+    data = np.memmap(path, mode="c")
     tensors = {}
     for name, entry in header.items():
-        begin, end = entry["data_offsets"]
-        flat = torch.empty(0, dtype=DTYPES[entry["dtype"]])
-        if end > begin:
-            flat = torch.frombuffer(data[begin:end], dtype=DTYPES[entry["dtype"]])
+        dtype, count = DTYPES[entry["dtype"]], math.prod(entry["shape"])
+        flat = torch.empty(0, dtype=dtype)
+        if count > 0:
+            begin = start + entry["data_offsets"][0]
+            flat = torch.frombuffer(data, dtype=dtype, count=count, offset=begin)
         tensors[name] = flat.reshape(entry["shape"])
     return tensors
+
+
+def metadata(path):
+    return _header(path)[0].get("__metadata__", {})
 
 
 def _bytes(tensor):
@@ -39,14 +50,15 @@ def _bytes(tensor):
 
 def write(path, tensors):
     """Writes tensors in the dict's order; the same dict gives the same bytes."""
-    header, chunks, offset = {}, [], 0
+    header, offset = {}, 0
     for name, tensor in tensors.items():
-        chunk = _bytes(tensor)
+        end = offset + tensor.numel() * tensor.element_size()
         header[name] = {"dtype": NAMES[tensor.dtype], "shape": list(tensor.shape),
-                        "data_offsets": [offset, offset + len(chunk)]}
-        chunks.append(chunk)
-        offset += len(chunk)
+                        "data_offsets": [offset, end]}
+        offset = end
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # the format wants the data aligned to 8 bytes
     with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text + b"".join(chunks))
+        file.write(struct.pack("<Q", len(text)) + text)
+        for tensor in tensors.values():
+            file.write(_bytes(tensor))
