@@ -11,8 +11,8 @@ namespace {
 
 using testing::bf16;
 using testing::f32;
-using testing::kv_of_8_bits;
 using testing::heap_allocations;
+using testing::kv_of_8_bits;
 using testing::small_config;
 using testing::some_ids;
 
