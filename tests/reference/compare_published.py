@@ -117,7 +117,7 @@ class Kind:
 def compare_kind(arguments, folder, tokens, kind):
     """Prints the row of the table; true if all is within bounds."""
     few = slice(-sum(SHORT), None)
-    cells, portable, farthest, passed = [], None, 0.0, True
+    cells, portable, farthest, passed = [], None, None, True
     for isa in arguments.isa:
         rows, options, file = slice(None), kind.options, tokens["all"]
         if isa == "reference":
@@ -132,10 +132,12 @@ def compare_kind(arguments, folder, tokens, kind):
         if isa == "portable":
             portable = got
         elif portable is not None:
-            farthest = max(farthest, kind.error(got, portable))
-            passed &= farthest <= kind.bound(rows)
+            from_portable = kind.error(got, portable)
+            farthest = max(farthest or 0.0, from_portable)
+            passed &= from_portable <= kind.bound(rows)
     print(f"{'pass' if passed else 'FAIL'}  {kind.name:22}{'largest' if kind.only_fp32 else 'rms':>8}"
-          f"{kind.bound(slice(None)):9.1e} {' '.join(cells)} {farthest:10.1e}", flush=True)
+          f"{kind.bound(slice(None)):9.1e} {' '.join(cells)} "
+          + (f"{'-':>10}" if farthest is None else f"{farthest:10.1e}"), flush=True)
     return passed
 
 
