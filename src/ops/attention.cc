@@ -103,10 +103,10 @@ void count_forward(const Tensor& q, const Segments& queries, const KvSpans& keys
   // Scale, maximum, exponential and sum.
   cost.other_flops = 4 * mask.pairs * heads_of(map);
   const KvTile tile(DType::u8, map.head_dim, map.tile_heads());
-  const double key_bytes =
-      keys.eight_bits ? static_cast<double>(map.k_heads / tile.heads) * tile.elements_per_key()
-                      : static_cast<double>(2 * map.k_heads * map.head_dim) *
-                            static_cast<double>(size_of(keys.dtype));
+  const int64_t groups = map.k_heads / tile.heads;
+  const double key_bytes = keys.eight_bits ? static_cast<double>(groups) * tile.elements_per_key()
+                                           : static_cast<double>(2 * map.k_heads * map.head_dim) *
+                                                 static_cast<double>(size_of(keys.dtype));
   cost.state_bytes = mask.keys * key_bytes;
   cost.activation_bytes = static_cast<double>(q.bytes() + out.bytes());
   count_cost(cost);

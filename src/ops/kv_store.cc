@@ -181,7 +181,8 @@ void kv_store(const Tensor& k, const Tensor& v, std::span<const KvTarget> target
           "a target takes rows that exist");
     const auto rows = static_cast<double>(target.count);
     const KvTile tile(DType::u8, k.dim(2), target.tiles.heads);
-    const double kept = static_cast<double>(k.dim(1) / tile.heads) * tile.elements_per_key();
+    const int64_t groups = k.dim(1) / tile.heads;
+    const double kept = static_cast<double>(groups) * tile.elements_per_key();
     cost.activation_bytes += rows * row_bytes;
     cost.state_bytes += rows * (target.eight_bits ? kept : row_bytes);
     work += rows * row_bytes * (target.eight_bits ? work_of_rounding : 1);
